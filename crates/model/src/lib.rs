@@ -1,0 +1,37 @@
+//! The nouns of turnbench: conversations, the resolved plan, raw request records, time.
+//!
+//! Floor 0 of the workspace: every other crate may import it, it imports none. It holds types
+//! and their serialised form only; it opens no file, no socket and starts no thread.
+//!
+//! ```
+//! use turnbench_model::{Conversation, Message};
+//!
+//! let conversation = Conversation {
+//!     id: "CONV_ID_0".to_owned(),
+//!     messages: vec![Message::new("user", "hi"), Message::new("assistant", "hello")],
+//! };
+//! assert_eq!(conversation.turns().len(), 1);
+//! ```
+
+mod clock;
+mod conversation;
+mod message;
+mod nanos;
+mod outcome;
+mod plan;
+mod record;
+mod stamps;
+mod tokenizer;
+
+pub use clock::{Clock, ManualClock, MonotonicClock};
+pub use conversation::{Conversation, TurnSpan};
+pub use message::{Content, Message};
+pub use nanos::Nanos;
+pub use outcome::{Failure, FailureKind, Outcome};
+pub use plan::{
+    Compat, HistoryReasoning, LoadPlan, PLAN_SCHEMA_VERSION, Plan, RequestPlan, Sampling, Target,
+    TokenizerSource, WorkloadPlan, WorkloadSource,
+};
+pub use record::{Answer, CountSource, Phase, RequestRecord, TokenCounts, Usage};
+pub use stamps::{Received, StampSource, Stamps};
+pub use tokenizer::{ChatTemplate, Tokenizer, TokenizerError};

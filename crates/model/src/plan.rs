@@ -1,0 +1,181 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Nanos;
+
+/// Version of the plan's serialised form.
+pub const PLAN_SCHEMA_VERSION: u32 = 1;
+
+/// Every knob of a run, resolved: what the user typed, the defaults, and what was derived.
+/// Saved as `plan.json` in the run directory. Secrets are never in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// [`PLAN_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Whether a reference program's behaviour is reproduced.
+    pub compat: Compat,
+    /// Where requests go.
+    pub target: Target,
+    /// What is sent.
+    pub workload: WorkloadPlan,
+    /// Who sends it, and when.
+    pub load: LoadPlan,
+    /// How each request is formed.
+    pub request: RequestPlan,
+    /// Fractions (0..1, ascending) of the first requests to leave out, one table each.
+    pub warmup_fractions: Vec<f64>,
+}
+
+/// A reference program whose behaviour is reproduced exactly.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compat {
+    /// turnbench's own behaviour.
+    #[default]
+    None,
+    /// vLLM's `benchmark_serving_multi_turn.py`.
+    Vllm,
+}
+
+/// The server and how to reach it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Target {
+    /// Base URL, without a trailing slash (kept as typed in compat mode).
+    pub url: String,
+    /// Model name sent in requests.
+    pub served_model_name: String,
+    /// Names of extra request headers; values may be secrets and are not kept.
+    pub header_names: Vec<String>,
+    /// Whether an API key is sent.
+    pub api_key: bool,
+    /// Whether TLS certificates go unchecked (`--insecure`).
+    pub insecure: bool,
+    /// Extra CA certificates (`--ca-cert`).
+    pub ca_cert: Option<String>,
+}
+
+/// The workload and the tokenizer that measures it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkloadPlan {
+    /// `--model` as typed.
+    pub model: String,
+    /// Input file as typed.
+    pub input_file: String,
+    /// SHA-256 of the input file, in hex.
+    pub input_sha256: String,
+    /// What the input file holds.
+    pub source: WorkloadSource,
+    /// Conversations in the workload.
+    pub conversations_count: u32,
+    /// Tokenizer in use.
+    pub tokenizer: TokenizerSource,
+    /// Seed of every random stream.
+    pub seed: u64,
+}
+
+/// The kind of input file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum WorkloadSource {
+    /// A generator config; `parameters` are its lines in the parameter block of the table.
+    Generator {
+        /// (name, text) pairs, e.g. `("input_num_tokens", "Constant[500]")`.
+        parameters: Vec<(String, String)>,
+    },
+    /// A list of conversations.
+    Conversations,
+}
+
+/// Where tokens are counted.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "name")]
+pub enum TokenizerSource {
+    /// A directory with `tokenizer.json`.
+    Directory(String),
+    /// A Hugging Face Hub id.
+    Hub(String),
+    /// A vocabulary inside the binary, e.g. `o200k_base`.
+    Builtin(String),
+    /// The server's `/tokenize` and `/detokenize`.
+    Server,
+    /// No tokenizer: only what the server reports.
+    None,
+}
+
+/// Who sends which conversation, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadPlan {
+    /// Concurrent clients (`-p`), at least 1.
+    pub num_clients: u32,
+    /// Conversations kept open over all clients (`-k`), at least `num_clients`.
+    pub max_active_conversations: u32,
+    /// Requests over all clients (`-n`); retries are not counted. `None`: all.
+    pub max_num_requests: Option<u64>,
+    /// Most messages a request may carry (`--max-turns`); `None`: all.
+    pub max_turns: Option<u32>,
+    /// Stop everything when the first client runs out of work. The reference does so unless told
+    /// `--no-early-stop`; otherwise only on demand.
+    pub early_stop: bool,
+    /// Requests per second and client, slept after each answer (0: no sleep).
+    pub request_rate: f64,
+    /// Retries after a failed attempt.
+    pub max_retries: u32,
+    /// How a client picks among its open conversations.
+    pub sampling: Sampling,
+    /// Send every conversation's first turn before the measured run (`--warmup-step`).
+    pub warmup_step: bool,
+    /// Seed of the load's own random streams.
+    pub seed: u64,
+    /// Exact behaviour of a reference program.
+    pub compat: Compat,
+}
+
+/// How a client picks the next conversation among its open ones.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// First in, first out.
+    #[default]
+    RoundRobin,
+    /// Uniformly at random, from the seed.
+    Random,
+}
+
+/// How each request is formed and judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestPlan {
+    /// Stream the answer.
+    pub stream: bool,
+    /// `--limit-min-tokens`: positive = this many, 0 = as the data set's answer, negative = none.
+    pub limit_min_tokens: i64,
+    /// `--limit-max-tokens`: as above.
+    pub limit_max_tokens: i64,
+    /// Whether `min_tokens` is sent.
+    pub send_min_tokens: bool,
+    /// Whether `ignore_eos` is sent.
+    pub ignore_eos: bool,
+    /// Shortest time limit of a request; it grows with `max_tokens` (0.2 s each).
+    pub timeout_ns: Nanos,
+    /// Send the conversation's id in the body and as `X-Session-ID`.
+    pub send_conversation_id: bool,
+    /// Fail answers that differ from the data set's (`--verify-output`).
+    pub verify_output: bool,
+    /// Whether reasoning text goes into the history.
+    pub history_reasoning: HistoryReasoning,
+    /// Extra keys of every request body.
+    pub extra_body: Map<String, Value>,
+    /// Exact behaviour of a reference program.
+    pub compat: Compat,
+}
+
+/// What becomes of an answer's reasoning text in the history.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryReasoning {
+    /// Left out, as chat templates of reasoning models expect.
+    #[default]
+    Drop,
+    /// Sent back as `reasoning_content`.
+    Keep,
+}

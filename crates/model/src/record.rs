@@ -1,0 +1,125 @@
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Nanos, Outcome, Stamps};
+
+/// The part of a run to which a request belongs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// `--warmup-step`: measured, recorded, left out of the statistics.
+    Warmup,
+    /// The run proper.
+    Main,
+}
+
+/// The raw facts of one attempt. Nothing in it is computed from anything else in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestRecord {
+    /// Id of the conversation.
+    pub conversation_id: Arc<str>,
+    /// Its index in the workload, from 0.
+    pub conversation: u32,
+    /// Turn within the conversation, from 1.
+    pub turn: u32,
+    /// Attempt at this turn, from 1.
+    pub attempt: u32,
+    /// Whether this attempt ends the turn: it completed, or no retry follows.
+    pub last_attempt: bool,
+    /// The client (`--num-clients`), from 0.
+    pub client: u32,
+    /// Connection number within the run, from 0; absent when none could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<u32>,
+    /// Part of the run.
+    pub phase: Phase,
+    /// Messages sent, counting the history (what the reference calls turns).
+    pub input_messages: u32,
+    /// Bytes of the request body.
+    pub request_bytes: u64,
+    /// `max_tokens` as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When what happened.
+    pub stamps: Stamps,
+    /// What came back.
+    pub answer: Answer,
+    /// Token counts as the server reported them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Socket reads of the response.
+    pub reads_count: u32,
+    /// Largest delay between the kernel's receipt of bytes and their read; absent without kernel stamps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_delay_max_ns: Option<Nanos>,
+}
+
+/// What came back for one attempt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// All content text.
+    pub content: String,
+    /// All reasoning text (`reasoning` or `reasoning_content`).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// Tool calls, assembled from their deltas, in the API's form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<Value>,
+    /// Text of the first token-carrying event (content, reasoning or tool-call text).
+    pub first_chunk: String,
+    /// Arrival of each token-carrying event, relative to `sent`.
+    pub chunks_ns: Vec<Nanos>,
+    /// `finish_reason` of the first choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// Whether `data: [DONE]` was seen.
+    pub done: bool,
+}
+
+/// `usage` as the server reported it; absent means not reported, never zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// `prompt_tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    /// `completion_tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<u64>,
+    /// `prompt_tokens_details.cached_tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// `completion_tokens_details.reasoning_tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+}
+
+/// Where a token count comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CountSource {
+    /// The server's `usage`.
+    Server,
+    /// The local tokenizer, over the text, without special tokens.
+    Tokenizer,
+    /// Neither was to be had: one token for each token-carrying event.
+    Chunks,
+}
+
+/// Token counts of one attempt made after the run by the local tokenizer, without special tokens.
+/// Kept beside the records because the records hold raw facts only. `None`: no tokenizer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenCounts {
+    /// Sum over all messages sent.
+    pub input: Option<u64>,
+    /// Last message sent.
+    pub question: Option<u64>,
+    /// Whole answer (content, reasoning and tool-call text).
+    pub output: Option<u64>,
+    /// First token-carrying event.
+    pub first_chunk: Option<u64>,
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use crate::Message;
+
+/// A tokenizer failed.
+#[derive(Clone, Debug)]
+pub struct TokenizerError {
+    /// Why, in words.
+    pub message: String,
+}
+
+impl std::fmt::Display for TokenizerError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TokenizerError {}
+
+/// Turns text into token ids and back. Implementations must be usable from many threads at once.
+pub trait Tokenizer: Send + Sync {
+    /// Token ids of `text`, without the special tokens that a model adds around a prompt.
+    ///
+    /// # Errors
+    /// When the tokenizer (or the server behind it) fails.
+    fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError>;
+
+    /// Text of `ids`, special tokens kept. Incomplete UTF-8 becomes U+FFFD.
+    ///
+    /// # Errors
+    /// When an id is unknown, or the server behind it fails.
+    fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError>;
+
+    /// Number of tokens of `text`, without special tokens.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    fn count(&self, text: &str) -> Result<u64, TokenizerError> {
+        Ok(self.encode(text)?.len() as u64)
+    }
+
+    /// Number of ids: every id is below it.
+    fn vocab_size(&self) -> u32;
+}
+
+/// Renders messages to the text that a model is prompted with.
+pub trait ChatTemplate: Send + Sync {
+    /// The prompt text, ending with the generation prompt (the opening of the answer).
+    ///
+    /// # Errors
+    /// When the template rejects the messages.
+    fn render(&self, messages: &[Message]) -> Result<String, TokenizerError>;
+}
+
+impl<T: Tokenizer + ?Sized> Tokenizer for Arc<T> {
+    fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        (**self).encode(text)
+    }
+
+    fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        (**self).decode(ids)
+    }
+
+    fn count(&self, text: &str) -> Result<u64, TokenizerError> {
+        (**self).count(text)
+    }
+
+    fn vocab_size(&self) -> u32 {
+        (**self).vocab_size()
+    }
+}

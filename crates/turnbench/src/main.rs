@@ -1,0 +1,2 @@
+//! turnbench
+fn main() {}

@@ -1,0 +1,1 @@
+//! turnbench-workload
