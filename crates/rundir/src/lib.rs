@@ -1,0 +1,43 @@
+//! The run directory: what a run leaves on disk, written while it goes and read back afterwards.
+//!
+//! It is the hinge between measuring and computing. Everything that measures only writes here;
+//! everything that computes only reads from here.
+//!
+//! | file | holds | written |
+//! | --- | --- | --- |
+//! | `plan.json` | every knob, resolved | before the first request |
+//! | `environment.json` | versions, machine, server | before the first request |
+//! | `records.jsonl` | one raw [`RequestRecord`] a line | as each attempt ends |
+//! | `token_counts.jsonl` | one [`TokenCounts`] for each record, in the same order | after the run |
+//! | `load_summary.json` | what became of the conversations | after the run |
+//! | `report.json` | the run report | at the end |
+//!
+//! **Invariant:** a file that exists is readable at any moment, whatever killed the run: JSON
+//! files appear whole (written beside and renamed), and a reader drops the last line of a `.jsonl`
+//! file if it was cut.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let parent = tempfile::tempdir()?;
+//! use turnbench_rundir::RunDir;
+//!
+//! let run_dir = RunDir::create(&parent.path().join("run"))?;
+//! run_dir.write_json(turnbench_rundir::REPORT_FILE, &serde_json::json!({"ok": true}))?;
+//! assert!(run_dir.path().join("report.json").exists());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`RequestRecord`]: turnbench_model::RequestRecord
+//! [`TokenCounts`]: turnbench_model::TokenCounts
+
+mod error;
+mod json_lines;
+mod run_dir;
+
+pub use error::RunDirError;
+pub use json_lines::{JsonLines, LinesWriter};
+pub use run_dir::{
+    ENVIRONMENT_FILE, LOAD_SUMMARY_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RunDir,
+    TOKEN_COUNTS_FILE,
+};

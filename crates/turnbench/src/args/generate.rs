@@ -1,0 +1,32 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::TokenizerArgs;
+
+/// `turnbench generate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  turnbench generate -i examples/generate_multi_turn.json \
+    -m builtin:o200k_base --seed 0 -o conversations.json"
+)]
+pub(crate) struct GenerateArgs {
+    /// Generator config ("filetype": "generate_conversations")
+    #[arg(short, long, value_name = "FILE")]
+    pub input_file: PathBuf,
+
+    /// Model whose tokenizer is used: a directory or a Hub id (or any --tokenizer source)
+    #[arg(short, long)]
+    pub model: String,
+
+    /// Seed of every random stream
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Where to write the conversations; standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub tokenizer: TokenizerArgs,
+}

@@ -1,0 +1,51 @@
+//! What the user may type. Nothing here is derived or checked beyond its own syntax; that is
+//! `resolve`'s work.
+
+mod demo;
+mod generate;
+mod report;
+mod run;
+mod serve;
+mod server;
+mod tokenizer;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use demo::DemoArgs;
+pub(crate) use generate::GenerateArgs;
+pub(crate) use report::ReportArgs;
+pub(crate) use run::{CompatArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg};
+pub(crate) use serve::ServeArgs;
+pub(crate) use server::{HeaderArg, ServerArgs};
+pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "turnbench",
+    version,
+    about = "Replays multi-turn conversations against an LLM server and shows what its KV cache did",
+    propagate_version = true,
+    infer_long_args = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replay conversations against a server and print the statistics
+    Run(Box<RunArgs>),
+    /// Write the conversations that a generator config describes
+    Generate(GenerateArgs),
+    /// Start a simulated server that speaks vLLM's API
+    Serve(Box<ServeArgs>),
+    /// Run the stock workload against a simulated server: no GPU, no download, half a minute
+    Demo(DemoArgs),
+    /// Print the statistics of a run directory again, from its raw records
+    Report(ReportArgs),
+}

@@ -1,0 +1,205 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{ServerArgs, TokenizerArgs};
+
+/// `turnbench run`. Flags that vLLM's `benchmark_serving_multi_turn.py` has keep its names,
+/// defaults and meaning.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \
+    -i examples/generate_multi_turn.json -p 2 -k 6"
+)]
+pub(crate) struct RunArgs {
+    /// Conversations list, or generator config
+    #[arg(short, long, value_name = "FILE", help_heading = "Workload")]
+    pub input_file: PathBuf,
+
+    /// Model: a directory or Hub id with its tokenizer (or any --tokenizer source)
+    #[arg(short, long, help_heading = "Workload")]
+    pub model: String,
+
+    /// Seed of every random stream
+    #[arg(long, default_value = "0", value_parser = parse_seed, allow_negative_numbers = true,
+        help_heading = "Workload")]
+    pub seed: u64,
+
+    /// Most messages that a request may carry; longer conversations end there
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Workload")]
+    pub max_turns: Option<i64>,
+
+    #[command(flatten)]
+    pub tokenizer: TokenizerArgs,
+
+    #[command(flatten)]
+    pub server: ServerArgs,
+
+    /// Concurrent clients
+    #[arg(short = 'p', long, default_value_t = 1, value_name = "N",
+        allow_negative_numbers = true, help_heading = "Load")]
+    pub num_clients: i64,
+
+    /// Conversations open at once over all clients [default: --num-clients]
+    #[arg(short = 'k', long, value_name = "N", allow_negative_numbers = true,
+        help_heading = "Load")]
+    pub max_active_conversations: Option<i64>,
+
+    /// Requests over all clients [default: all]
+    #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true,
+        help_heading = "Load")]
+    pub max_num_requests: Option<i64>,
+
+    /// Pause of each client after each answer, exponentially distributed with this rate per
+    /// second (0: none)
+    #[arg(long, default_value_t = 0.0, value_name = "RATE", allow_negative_numbers = true,
+        help_heading = "Load")]
+    pub request_rate: f64,
+
+    /// How a client picks among its open conversations
+    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "Load")]
+    pub conversation_sampling: SamplingArg,
+
+    /// Retries of a request that failed for a reason that may pass
+    #[arg(long, default_value_t = 0, env = "MULTITURN_BENCH_MAX_RETRIES", value_name = "N",
+        allow_negative_numbers = true, help_heading = "Load")]
+    pub max_retries: i64,
+
+    /// Stop everything when the first client runs out of work
+    #[arg(long, conflicts_with = "no_early_stop", help_heading = "Load")]
+    pub early_stop: bool,
+
+    /// Let every client finish its work (the default, except with --compat vllm)
+    #[arg(long, help_heading = "Load")]
+    pub no_early_stop: bool,
+
+    /// Send every conversation's first turn before the measured run
+    #[arg(long, help_heading = "Load")]
+    pub warmup_step: bool,
+
+    /// Leave out the first requests, "0%,25%": one table for each percentage
+    #[arg(long, default_value = "0%", value_name = "LIST", help_heading = "Load")]
+    pub warmup_percentages: String,
+
+    /// Most output tokens: a number, 0 = as the recorded answer, negative = unlimited
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", allow_negative_numbers = true,
+        help_heading = "Request")]
+    pub limit_max_tokens: i64,
+
+    /// Fewest output tokens: a number, 0 = as the recorded answer, negative = none
+    #[arg(long, default_value_t = 0, value_name = "TOKENS", allow_negative_numbers = true,
+        help_heading = "Request")]
+    pub limit_min_tokens: i64,
+
+    /// Do not send min_tokens
+    #[arg(long, help_heading = "Request")]
+    pub no_min_tokens: bool,
+
+    /// Send ignore_eos, so that answers have exactly max_tokens tokens
+    #[arg(long, help_heading = "Request")]
+    pub ignore_eos: bool,
+
+    /// Seconds until a request fails; grows with max_tokens by 0.2 s a token
+    #[arg(long, default_value_t = 120, value_name = "SECONDS", allow_negative_numbers = true,
+        help_heading = "Request")]
+    pub request_timeout_sec: i64,
+
+    /// Ask for whole answers instead of streams
+    #[arg(long, help_heading = "Request")]
+    pub no_stream: bool,
+
+    /// Send the conversation's id as conversation_id and as X-Session-ID
+    #[arg(long, help_heading = "Request")]
+    pub send_conversation_id: bool,
+
+    /// Fail answers that differ from the recorded ones
+    #[arg(long, help_heading = "Request")]
+    pub verify_output: bool,
+
+    /// What becomes of reasoning text in the history
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT", help_heading = "Request")]
+    pub history_reasoning: HistoryReasoningArg,
+
+    /// Extra keys of every request body, as a JSON object
+    #[arg(long, value_name = "JSON", help_heading = "Request")]
+    pub extra_body: Option<String>,
+
+    /// Reproduce a reference program's request sequence exactly
+    #[arg(long, value_enum, value_name = "PROGRAM", help_heading = "Request")]
+    pub compat: Option<CompatArg>,
+
+    /// Write the conversations with the server's answers
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output_file: Option<PathBuf>,
+
+    /// Write the statistics of each request as JSON
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub stats_json_output: Option<PathBuf>,
+
+    /// Write the statistics as an Excel file into the working directory
+    #[arg(short, long, help_heading = "Output")]
+    pub excel_output: bool,
+
+    /// Where to keep the run's files ("none": nowhere) [default: runs/<UTC time>-<model>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub run_dir: Option<String>,
+
+    /// What to print on standard output
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub format: OutputFormat,
+
+    /// Tell more: each failure as it happens, and the time between the turns of a conversation
+    #[arg(short, long, help_heading = "Output")]
+    pub verbose: bool,
+
+    /// Print every request's messages and answer
+    #[arg(long, help_heading = "Output")]
+    pub print_content: bool,
+
+    /// Accepted for compatibility; nothing is executed, so nothing needs trust
+    #[arg(long, help_heading = "Output")]
+    pub trust_remote_code: bool,
+}
+
+/// `--conversation-sampling`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum SamplingArg {
+    /// First in, first out
+    #[default]
+    #[value(name = "round_robin")]
+    RoundRobin,
+    /// Uniformly at random, from the seed
+    Random,
+}
+
+/// `--history-reasoning`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum HistoryReasoningArg {
+    /// Send it back as reasoning_content
+    Keep,
+    /// Leave it out, as chat templates of reasoning models expect
+    #[default]
+    Drop,
+}
+
+/// `--compat`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CompatArg {
+    /// vLLM's benchmark_serving_multi_turn.py
+    Vllm,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Parameters and tables
+    #[default]
+    Table,
+    /// The run report
+    Json,
+}
+
+/// A seed is a whole number from 0 to 2^64-1.
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a seed is a whole number from 0 to 18446744073709551615".to_owned())
+}

@@ -1,0 +1,88 @@
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// `turnbench serve`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  turnbench serve --port 8000 --served-model-name sim --kv-blocks 4096"
+)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1", help_heading = "Server")]
+    pub host: IpAddr,
+
+    /// Port to listen on (0: any free one, printed)
+    #[arg(short, long, default_value_t = 8000, help_heading = "Server")]
+    pub port: u16,
+
+    /// Tokenizer and chat template: a directory, a Hub id, builtin:o200k_base or
+    /// builtin:cl100k_base
+    #[arg(short, long, default_value = "builtin:o200k_base", help_heading = "Server")]
+    pub model: String,
+
+    /// Name that clients must send [default: --model]
+    #[arg(long, value_name = "NAME", help_heading = "Server")]
+    pub served_model_name: Option<String>,
+
+    /// Demand this API key under /v1
+    #[arg(long, value_name = "KEY", help_heading = "Server")]
+    pub api_key: Option<String>,
+
+    /// Longest prompt and answer together, in tokens
+    #[arg(long, default_value_t = 32_768, value_name = "TOKENS", help_heading = "Server")]
+    pub max_model_len: u32,
+
+    /// Leave prompt_tokens_details out of usage, as vLLM does without --enable-prompt-tokens-details
+    #[arg(long, help_heading = "Server")]
+    pub no_prompt_tokens_details: bool,
+
+    /// Tokens in each streamed chunk
+    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Server")]
+    pub tokens_per_chunk: u32,
+
+    /// Write the truth about each request (arrival, first and last token, cache hits) as JSON lines
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub truth: Option<PathBuf>,
+
+    /// Prompt tokens computed per second
+    #[arg(long, default_value_t = 20_000.0, value_name = "RATE", help_heading = "Cost model")]
+    pub prefill_tokens_per_sec: f64,
+
+    /// Milliseconds of a step that decodes, whatever it decodes
+    #[arg(long, default_value_t = 8.0, value_name = "MS", help_heading = "Cost model")]
+    pub decode_ms: f64,
+
+    /// Milliseconds that each decoded sequence adds to a step
+    #[arg(long, default_value_t = 0.05, value_name = "MS", help_heading = "Cost model")]
+    pub decode_ms_per_seq: f64,
+
+    /// Tokens in a KV block
+    #[arg(long, default_value_t = 16, value_name = "TOKENS", help_heading = "KV cache")]
+    pub block_size: u32,
+
+    /// KV blocks of the cache, one of which is reserved as in vLLM
+    #[arg(long, default_value_t = 8_192, value_name = "N", help_heading = "KV cache")]
+    pub kv_blocks: u32,
+
+    /// Turn prefix caching off
+    #[arg(long, help_heading = "KV cache")]
+    pub no_enable_prefix_caching: bool,
+
+    /// Tokens computed in one step, prompts and answers together
+    #[arg(long, default_value_t = 2_048, value_name = "TOKENS", help_heading = "Scheduler")]
+    pub max_num_batched_tokens: u32,
+
+    /// Sequences in one step
+    #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Scheduler")]
+    pub max_num_seqs: u32,
+
+    /// Compute prompts in one piece only
+    #[arg(long, help_heading = "Scheduler")]
+    pub no_enable_chunked_prefill: bool,
+
+    /// Seed of the answers
+    #[arg(long, default_value_t = 0, help_heading = "Scheduler")]
+    pub seed: u64,
+}
