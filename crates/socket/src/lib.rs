@@ -1,1 +1,40 @@
-//! turnbench-socket
+//! A TCP stream that knows when its bytes arrived.
+//!
+//! Floor 1: imports `turnbench-model` only. It moves bytes and stamps; it knows nothing of HTTP, and it
+//! never decides when to read.
+//!
+//! On Linux every read is a `recvmsg` that asks for `SO_TIMESTAMPNS`, so that a stamp says when
+//! the kernel received the bytes, however late the program got round to reading them. Elsewhere,
+//! and for the few packets that carry no stamp, the moment after the read is taken, and the stamp
+//! says so ([`turnbench_model::StampSource`]).
+//!
+//! **What a stamp of TCP bytes means.** TCP has no messages: the kernel joins segments that wait
+//! in the receive queue, and keeps the stamp of the last one. A read's stamp is therefore the arrival
+//! of the *last* segment in it: exact when the read holds one segment, an upper bound (never more
+//! than the moment of reading) for earlier bytes of the same read.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use std::sync::Arc;
+//! use tokio::io::AsyncReadExt;
+//! use turnbench_model::MonotonicClock;
+//! use turnbench_socket::StampedStream;
+//!
+//! let tcp = tokio::net::TcpStream::connect("127.0.0.1:8000").await?;
+//! let mut stream = StampedStream::new(tcp, Arc::new(MonotonicClock::start()))?;
+//! let mut buffer = [0; 1024];
+//! stream.read(&mut buffer).await?;
+//! if let Some(received) = stream.last_read() {
+//!     println!("read {} ns after it arrived", received.delay().0);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod arrival;
+mod receive;
+mod stamp;
+mod stream;
+
+pub use arrival::{Arrival, RequestArrival};
+pub use stream::StampedStream;
