@@ -14,10 +14,7 @@ fn recorded() -> Value {
 }
 
 fn integer(value: &Value) -> i128 {
-    match value {
-        Value::String(text) => text.parse().unwrap(),
-        other => other.as_i64().unwrap().into(),
-    }
+    value.as_str().map_or_else(|| value.as_i64().unwrap().into(), |text| text.parse().unwrap())
 }
 
 fn field(op: &Value, name: &str) -> i128 {
