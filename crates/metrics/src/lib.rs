@@ -1,1 +1,32 @@
-//! turnbench-metrics
+//! What each number of a run means, and how it is computed from raw records.
+//!
+//! Floor 1 of the workspace: imports the model only; reads no clock and does no I/O. Everything
+//! is a pure function from [`RequestRecord`](turnbench_model::RequestRecord)s to numbers;
+//! percentiles are exact, from all samples, and nothing is ever averaged over averages.
+//!
+//! ```
+//! use turnbench_metrics::{Describe, percents_for};
+//!
+//! let samples = [1.0, 2.0, 3.0, 4.0];
+//! let describe = Describe::of_all(&samples, &percents_for(samples.len()));
+//! assert_eq!(describe.percentile(50.0), Some(2.5));
+//! assert_eq!(describe.percentile(99.0), None);
+//! ```
+
+mod describe;
+mod environment;
+mod interval;
+mod report;
+mod row;
+mod summary;
+
+pub use describe::{Describe, Percentile, percents_for, quantile};
+pub use environment::{ConversationCounts, Environment, RunFacts, ServerModel};
+pub use interval::{CONFIDENCE, PercentileInterval};
+pub use report::{
+    CacheTotals, ClientTrust, Counts, FAILED_REQUESTS_KEPT, FailedRequest, FailureCount, Headline,
+    REPORT_SCHEMA_VERSION, ReportInput, RequestCounts, RunReport, Throughput, TtftCorrection,
+    TurnSummary,
+};
+pub use row::{RequestRow, RowOptions};
+pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};

@@ -1,0 +1,44 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use turnbench_model::RequestRecord;
+
+use crate::RequestRow;
+
+/// Rates over the true span: from the first send to the latest end of any attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Throughput {
+    /// `max(end) - min(sent)` over all attempts; `None` when nothing was sent.
+    pub span_sec: Option<f64>,
+    /// Completed requests in that span, per second.
+    pub requests_per_sec: Option<f64>,
+    /// Input tokens of completed requests, per second; `None` when a count is missing.
+    pub input_tokens_per_sec: Option<f64>,
+    /// Output tokens of completed requests, per second; `None` when a count is missing.
+    pub output_tokens_per_sec: Option<f64>,
+}
+
+impl Throughput {
+    pub(super) fn of(records: &[&RequestRecord], rows: &[RequestRow]) -> Self {
+        let Some(span_sec) = span_sec(records) else { return Self::default() };
+        let rate = |amount: u64| (span_sec > 0.0).then(|| amount as f64 / span_sec);
+        let sum = |value: fn(&RequestRow) -> Option<u64>| rows.iter().map(value).sum();
+        let input: Option<u64> = sum(|row| row.input_num_tokens);
+        let output: Option<u64> = sum(|row| row.output_num_tokens);
+        Self {
+            span_sec: Some(span_sec),
+            requests_per_sec: rate(rows.len() as u64),
+            input_tokens_per_sec: input.and_then(rate),
+            output_tokens_per_sec: output.and_then(rate),
+        }
+    }
+}
+
+fn span_sec(records: &[&RequestRecord]) -> Option<f64> {
+    let sent = records.iter().filter_map(|record| record.stamps.sent_ns);
+    let ends = records.iter().filter_map(|record| {
+        let stamps = &record.stamps;
+        let end = stamps.end.or(stamps.last_token).or(stamps.headers);
+        end.map(|stamp| stamp.at_ns).max(stamps.sent_ns)
+    });
+    Some(ends.max()?.since(sent.min()?).as_secs_f64())
+}
