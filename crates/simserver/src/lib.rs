@@ -1,1 +1,3 @@
 //! turnbench-simserver
+
+pub mod engine;

@@ -1,0 +1,64 @@
+/// Options that cannot work, or a request that can never run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EngineError {
+    /// A count or rate that must be above zero is not.
+    #[error("{option} is {value}, must be above 0")]
+    NotPositive {
+        /// Name of the option, as in [`super::EngineOptions`].
+        option: &'static str,
+        /// The value seen.
+        value: f64,
+    },
+    /// The longest allowed sequence does not fit into the cache, so it could never finish.
+    #[error(
+        "max_model_len is {max_model_len}, but {kv_blocks} blocks of {block_size} tokens hold at \
+         most {capacity_tokens} (one block is reserved)\n\
+         hint: raise kv_blocks or lower max_model_len"
+    )]
+    ModelLenOverCapacity {
+        /// The longest allowed sequence, in tokens.
+        max_model_len: u32,
+        /// Blocks of the cache, the reserved one included.
+        kv_blocks: u32,
+        /// Tokens of a block.
+        block_size: u32,
+        /// What fits, in tokens.
+        capacity_tokens: u64,
+    },
+    /// Without chunked prefill a whole prompt must fit into one step.
+    #[error(
+        "max_num_batched_tokens is {max_num_batched_tokens}, below max_model_len {max_model_len}, \
+         and chunked prefill is off\n\
+         hint: turn chunked prefill on or raise max_num_batched_tokens"
+    )]
+    BudgetBelowModelLen {
+        /// Token budget of a step.
+        max_num_batched_tokens: u32,
+        /// The longest allowed sequence, in tokens.
+        max_model_len: u32,
+    },
+    /// A step must have room for one token of every running request.
+    #[error(
+        "max_num_batched_tokens is {max_num_batched_tokens}, below max_num_seqs {max_num_seqs}"
+    )]
+    BudgetBelowSeqs {
+        /// Token budget of a step.
+        max_num_batched_tokens: u32,
+        /// Most requests running at once.
+        max_num_seqs: u32,
+    },
+    /// A request without prompt tokens.
+    #[error("prompt has no tokens")]
+    EmptyPrompt,
+    /// A request that may not produce a token.
+    #[error("max_tokens must be at least 1, got 0")]
+    NoOutput,
+    /// The prompt leaves no room for a single answer token.
+    #[error("prompt has {prompt_tokens} tokens, max_model_len {max_model_len} allows one less")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        prompt_tokens: u64,
+        /// The longest allowed sequence, in tokens.
+        max_model_len: u32,
+    },
+}

@@ -1,0 +1,59 @@
+use turnbench_kvcache::{BlockTable, KvCache};
+use turnbench_model::Nanos;
+
+use super::{EngineRequest, RequestId, TokenSource};
+
+/// A request inside the engine, waiting or running.
+///
+/// **Invariant:** `computed <= table.token_count()`; equal exactly when the step that was scheduled
+/// last yields a token.
+pub(super) struct Sequence {
+    pub(super) id: RequestId,
+    pub(super) submitted: Nanos,
+    pub(super) table: BlockTable,
+    pub(super) answer: Box<dyn TokenSource>,
+    pub(super) prompt_tokens: u32,
+    pub(super) max_tokens: u32,
+    pub(super) output_tokens: u32,
+    /// Tokens whose keys and values exist at the end of the step last scheduled.
+    pub(super) computed: u64,
+    /// Tokens of the step in progress; 0 when left out for want of budget.
+    pub(super) scheduled: u64,
+    /// Has yielded a token since it was (re-)admitted.
+    pub(super) decoding: bool,
+    /// Set at the first admission: what was found in the cache.
+    pub(super) cached_tokens: Option<u32>,
+    pub(super) skip_prefix_lookup: bool,
+}
+
+impl Sequence {
+    pub(super) fn new(
+        id: RequestId,
+        request: EngineRequest,
+        max_tokens: u32,
+        cache: &KvCache,
+        submitted: Nanos,
+    ) -> Self {
+        let mut table = cache.table(request.cache_salt.as_deref());
+        table.push_all(&request.prompt);
+        Self {
+            id,
+            submitted,
+            table,
+            answer: request.answer,
+            prompt_tokens: request.prompt.len() as u32,
+            max_tokens,
+            output_tokens: 0,
+            computed: 0,
+            scheduled: 0,
+            decoding: false,
+            cached_tokens: None,
+            skip_prefix_lookup: request.skip_prefix_lookup,
+        }
+    }
+
+    /// Known tokens that are not computed yet.
+    pub(super) fn missing(&self) -> u64 {
+        self.table.token_count().saturating_sub(self.computed)
+    }
+}
