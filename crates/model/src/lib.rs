@@ -19,6 +19,7 @@ mod message;
 mod nanos;
 mod outcome;
 mod plan;
+pub mod python_json;
 mod record;
 mod stamps;
 mod tokenizer;

@@ -41,6 +41,19 @@ pub trait Tokenizer: Send + Sync {
 
     /// Number of ids: every id is below it.
     fn vocab_size(&self) -> u32;
+
+    /// The bytes of one id, for tokenizers whose `decode` is these bytes one after another, read
+    /// as UTF-8 with U+FFFD for what is incomplete; many pieces of one text can then be cut without
+    /// decoding each. `None` for an unknown id, and always where decoding is anything else.
+    fn token_bytes(&self, _id: u32) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// How many special tokens (such as BOS) the model's tokenizer puts around a text when it is
+    /// asked to; [`Tokenizer::encode`] leaves them out.
+    fn special_tokens_count(&self) -> u64 {
+        0
+    }
 }
 
 /// Renders messages to the text that a model is prompted with.
@@ -67,5 +80,13 @@ impl<T: Tokenizer + ?Sized> Tokenizer for Arc<T> {
 
     fn vocab_size(&self) -> u32 {
         (**self).vocab_size()
+    }
+
+    fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
+        (**self).token_bytes(id)
+    }
+
+    fn special_tokens_count(&self) -> u64 {
+        (**self).special_tokens_count()
     }
 }
