@@ -61,7 +61,7 @@ impl Describe {
         });
         sorted.sort_unstable_by(f64::total_cmp);
         let percentile =
-            |&percent: &f64| Percentile { percent, value: quantile(&sorted, percent / 100.0) };
+            |&percent: &f64| Percentile { percent, value: quantile(&sorted, fraction_of(percent)) };
         Self {
             count: count as u64,
             mean,
@@ -81,6 +81,12 @@ impl Describe {
     pub fn percentile(&self, percent: f64) -> Option<f64> {
         self.percentiles.iter().find(|found| found.percent == percent)?.value
     }
+}
+
+/// The fraction that a percentage means: the double nearest to its decimal (`99.9 / 100` is one bit
+/// off 0.999), for percentages with up to four decimals.
+pub(crate) fn fraction_of(percent: f64) -> f64 {
+    (percent * 1e4).round() / 1e6
 }
 
 /// The `fraction` quantile (0..1) of ascending values by linear interpolation at
@@ -119,7 +125,7 @@ pub(crate) fn pairwise_sum(values: &[f64]) -> f64 {
             *lane += value;
         }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    let sum = ((a + b) + (c + d)) + ((e + f) + (g + h));
+    let pair = |lane: usize| lanes[lane] + lanes[lane + 1];
+    let sum = (pair(0) + pair(2)) + (pair(4) + pair(6));
     rest.iter().fold(sum, |sum, value| sum + value)
 }

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::quantile;
+use crate::describe::{fraction_of, quantile};
 
 /// Coverage of every interval: 95 %.
 pub const CONFIDENCE: f64 = 0.95;
@@ -26,7 +26,7 @@ pub struct PercentileInterval {
 impl PercentileInterval {
     /// The estimate and its interval from ascending values. `percent` must lie inside 0..100.
     pub fn of(sorted: &[f64], percent: f64) -> Self {
-        let fraction = percent / 100.0;
+        let fraction = fraction_of(percent);
         let value = quantile(sorted, fraction);
         let (low, high) = rank_bounds(sorted.len(), fraction);
         let at_rank = |rank: usize| sorted.get(rank.checked_sub(1)?).copied();

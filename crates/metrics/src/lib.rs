@@ -13,16 +13,20 @@
 //! assert_eq!(describe.percentile(99.0), None);
 //! ```
 
+mod definitions;
 mod describe;
 mod environment;
 mod interval;
+mod markdown;
 mod report;
 mod row;
 mod summary;
 
+pub use definitions::{Definition, Group, Source, definition, definitions};
 pub use describe::{Describe, Percentile, percents_for, quantile};
 pub use environment::{ConversationCounts, Environment, RunFacts, ServerModel};
 pub use interval::{CONFIDENCE, PercentileInterval};
+pub use markdown::metrics_markdown;
 pub use report::{
     CacheTotals, ClientTrust, Counts, FAILED_REQUESTS_KEPT, FailedRequest, FailureCount, Headline,
     REPORT_SCHEMA_VERSION, ReportInput, RequestCounts, RunReport, Throughput, TtftCorrection,
