@@ -1,5 +1,7 @@
 //! Replays the recorded runs of the reference program against the driver in compat mode.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
