@@ -1,1 +1,19 @@
-//! turnbench-client
+//! The HTTP client.
+
+pub mod http1;
+
+mod cancel;
+mod connection;
+mod endpoint;
+mod error;
+mod response;
+mod session;
+mod tls;
+
+pub use cancel::{Cancel, Canceller};
+pub use connection::{Connection, Connector};
+pub use endpoint::{BasePath, Endpoint};
+pub use error::{ClientError, HttpError, TransportError};
+pub use response::RawResponse;
+pub use session::{BodySink, KeepBody, Limits, Request, Session};
+pub use tls::TlsOptions;
