@@ -8,7 +8,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use turnbench_kvcache::{BlockHash, KvEvent};
-use turnbench_simserver::engine::{Engine, EngineOptions, EngineRequest, ReplaySource};
+use turnbench_simserver::engine::{
+    Engine, EngineOptions, EngineRequest, EngineStats, ReplaySource,
+};
 
 /// Every file with a server of its own.
 pub(crate) const FILES: [&str; 8] =
@@ -61,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) concurrent: bool,
     /// In the order of sending.
     pub(crate) requests: Vec<Recorded>,
+    /// Of the whole run.
+    pub(crate) counters: Counters,
     /// As text: `S hash`, `R hash`, `C`; empty if none were recorded.
     pub(crate) events: Vec<String>,
 }
@@ -140,11 +144,11 @@ fn options(file: &str, begin: &Value) -> EngineOptions {
     }
 }
 
-fn counters(line: &Value) -> Option<Counters> {
-    let read = |key: &str, index: usize| line[key].get(index)?.as_u64();
+fn deltas(before: &Value, after: &Value) -> Option<Counters> {
+    let read = |list: &Value, index: usize| list.get(index)?.as_u64();
     let mut deltas = [0; 7];
     for (index, delta) in deltas.iter_mut().enumerate() {
-        *delta = read("after", index)? - read("before", index)?;
+        *delta = read(after, index)? - read(before, index)?;
     }
     Some(deltas)
 }
@@ -182,7 +186,7 @@ fn recorded(line: &Value, known: &BTreeMap<i64, (Vec<u32>, Vec<u32>)>) -> Record
         aborted_after: made.filter(|made| aborted && line["max_tokens"] != *made),
         start: line["start"].as_f64().unwrap_or_default(),
         end: line["end"].as_f64().unwrap_or_default(),
-        counters: counters(line),
+        counters: deltas(&line["before"], &line["after"]),
     }
 }
 
@@ -204,18 +208,34 @@ fn complete_aborted(requests: &mut [Recorded]) {
     }
 }
 
+/// The engine's counters in the recording's order.
+pub(crate) fn counters(stats: &EngineStats) -> Counters {
+    [
+        stats.prefix_cache_queries,
+        stats.prefix_cache_hits,
+        stats.preemptions,
+        stats.prompt_tokens,
+        stats.prompt_tokens_cached,
+        stats.generation_tokens,
+        stats.success_stop + stats.success_length,
+    ]
+}
+
 /// All runs of a file, in their order.
 pub(crate) fn runs(file: &'static str) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut requests = lines(&format!("{file}.jsonl.zst"));
     assert!(!requests.is_empty(), "{file} is missing");
     for line in requests.iter().filter(|line| line["begin"] == true) {
+        let same = |end: &&Value| end["end_run"] == true && end["run"] == line["run"];
+        let end = requests.iter().find(same).unwrap();
         runs.push(Run {
             file,
             name: line["run"].as_str().unwrap().to_owned(),
             options: options(file, line),
             concurrent: false,
             requests: Vec::new(),
+            counters: deltas(&line["counters"], &end["counters"]).unwrap(),
             events: Vec::new(),
         });
     }

@@ -1,21 +1,9 @@
 //! One request at a time: everything the server reported is predicted.
 
 use turnbench_model::Nanos;
-use turnbench_simserver::engine::{Engine, EngineEvent, EngineStats, FinishReason};
+use turnbench_simserver::engine::{Engine, EngineEvent, FinishReason};
 
-use super::recording::{Counters, FILES, Recorded, Run, runs};
-
-fn counters(stats: &EngineStats) -> Counters {
-    [
-        stats.prefix_cache_queries,
-        stats.prefix_cache_hits,
-        stats.preemptions,
-        stats.prompt_tokens,
-        stats.prompt_tokens_cached,
-        stats.generation_tokens,
-        stats.success_stop + stats.success_length,
-    ]
-}
+use super::recording::{FILES, Recorded, Run, counters, runs};
 
 /// Runs one request to its end; the cached tokens of its answers.
 fn replay(engine: &mut Engine, request: &Recorded, now: &mut Nanos) -> Vec<u32> {
