@@ -92,7 +92,10 @@ impl BlockPool {
             front: NONE,
             back: NONE,
             free_count: 0,
-            index: Index::with_capacity_and_hasher(block_count as usize, Default::default()),
+            index: Index::with_capacity_and_hasher(
+                block_count as usize,
+                BuildHasherDefault::default(),
+            ),
             log: None,
         };
         pool.blocks[0].ref_count = 1;

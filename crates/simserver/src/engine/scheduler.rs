@@ -22,8 +22,8 @@ pub struct Engine {
     options: EngineOptions,
     cache: KvCache,
     /// In the order of admission: the last one is preempted first.
-    running: Vec<Box<Sequence>>,
-    waiting: VecDeque<Box<Sequence>>,
+    running: Vec<Sequence>,
+    waiting: VecDeque<Sequence>,
     /// In the order of the calls, hence of time.
     aborts: VecDeque<(Nanos, RequestId)>,
     /// End of the step in progress.
@@ -119,7 +119,7 @@ impl Engine {
         self.next_id += 1;
         let max_tokens = request.max_tokens.min(room as u32);
         let sequence = Sequence::new(id, request, max_tokens, &self.cache, now);
-        self.waiting.push_back(Box::new(sequence));
+        self.waiting.push_back(sequence);
         Ok(id)
     }
 
@@ -197,7 +197,7 @@ impl Engine {
         }
         let ids: BTreeSet<RequestId> = self.aborts.drain(..due).map(|(_, id)| id).collect();
         let Self { cache, running, waiting, counters, .. } = self;
-        let mut keep = |sequence: &mut Box<Sequence>| {
+        let mut keep = |sequence: &mut Sequence| {
             let aborted = ids.contains(&sequence.id);
             if aborted {
                 counters.aborted += 1;

@@ -37,7 +37,7 @@ fn load(seed: u64) -> Vec<(Nanos, Call)> {
             continue;
         }
         let group = draws.below(4) as u32;
-        let prompt = (0..1 + draws.below(180) as u32).map(|id| group * 1000 + id).collect();
+        let prompt = (0..=draws.below(180) as u32).map(|id| group * 1000 + id).collect();
         let (max_tokens, ignore_eos) = (1 + draws.below(60) as u32, draws.below(2) == 0);
         calls.push((Nanos(at), Call::Submit { prompt, max_tokens, ignore_eos }));
         submitted += 1;
