@@ -1,7 +1,9 @@
 //! The HTTP client.
 
 pub mod http1;
+pub mod sse;
 
+mod body;
 mod cancel;
 mod connection;
 mod endpoint;
@@ -10,6 +12,7 @@ mod response;
 mod session;
 mod tls;
 
+pub use body::{ConversationBody, JsonStyle, RequestTail};
 pub use cancel::{Cancel, Canceller};
 pub use connection::{Connection, Connector};
 pub use endpoint::{BasePath, Endpoint};

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use turnbench_model::{Conversation, Message, RequestPlan, TurnSpan};
+
+/// A conversation prepared for replay: nothing about it is worked out while the run goes.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Id of the conversation.
+    pub id: Arc<str>,
+    /// Its messages as recorded.
+    pub messages: Vec<Message>,
+    /// Its turns.
+    pub turns: Vec<TurnScript>,
+}
+
+/// One turn of a script.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TurnScript {
+    /// Messages that its request adds, and the recorded answer.
+    pub span: TurnSpan,
+    /// `max_tokens`; `None`: not sent.
+    pub max_tokens: Option<u32>,
+    /// `min_tokens`; `None`: not sent.
+    pub min_tokens: Option<u32>,
+    /// Whether the recorded answer goes into the history in place of the server's, because the
+    /// messages after it refer to it (results of its tool calls).
+    pub keep_recorded: bool,
+}
+
+impl Script {
+    /// Prepares a conversation. `answer_tokens` has the tokens of each turn's recorded answer, by
+    /// the local tokenizer; `None` where there is no answer or no tokenizer.
+    pub fn new(
+        conversation: &Conversation,
+        answer_tokens: &[Option<u32>],
+        plan: &RequestPlan,
+    ) -> Self {
+        let messages = &conversation.messages;
+        let spans = conversation.turns();
+        let turns = spans
+            .iter()
+            .enumerate()
+            .map(|(index, span)| {
+                let recorded = answer_tokens.get(index).copied().flatten();
+                let next = spans.get(index + 1).map(|next| &messages[next.messages.clone()]);
+                TurnScript {
+                    span: span.clone(),
+                    max_tokens: limit(plan.limit_max_tokens, recorded),
+                    min_tokens: limit(plan.limit_min_tokens, recorded)
+                        .filter(|_| plan.send_min_tokens),
+                    keep_recorded: next
+                        .is_some_and(|next| next.iter().any(|message| message.role == "tool")),
+                }
+            })
+            .collect();
+        Self { id: conversation.id.as_str().into(), messages: messages.clone(), turns }
+    }
+
+    /// The recorded answer of a turn (from 0).
+    pub fn recorded_answer(&self, turn: usize) -> Option<&Message> {
+        self.turns.get(turn)?.span.answer.map(|index| &self.messages[index])
+    }
+}
+
+/// A limit's flag: positive is itself, 0 the recorded answer's tokens (at least 1), negative none.
+fn limit(flag: i64, recorded: Option<u32>) -> Option<u32> {
+    match flag {
+        0 => recorded.map(|tokens| tokens.max(1)),
+        flag if flag > 0 => Some(u32::try_from(flag).unwrap_or(u32::MAX)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::limit;
+
+    #[test]
+    fn limits_follow_the_flag_or_the_recorded_answer() {
+        assert_eq!(limit(5, Some(7)), Some(5));
+        assert_eq!(limit(0, Some(7)), Some(7));
+        assert_eq!(limit(0, Some(0)), Some(1));
+        assert_eq!(limit(0, None), None);
+        assert_eq!(limit(-1, Some(7)), None);
+    }
+}

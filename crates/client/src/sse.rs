@@ -1,0 +1,185 @@
+//! The event-stream format of the WHATWG HTML standard ("Server-sent events", parsing an event
+//! stream), for any split of the bytes. No JSON, no sockets, no clock.
+
+use std::ops::Range;
+
+/// One event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Event<'a> {
+    /// The `event:` field; empty when there was none.
+    pub name: &'a [u8],
+    /// All `data:` lines, joined with LF. Bytes: the standard wants UTF-8, servers may differ.
+    pub data: &'a [u8],
+    /// Offset in the stream one past the line end of the last `data:` line: the event was known
+    /// in full by the read that brought this byte's predecessor.
+    pub data_end: usize,
+    /// Whether the blank line came. An event without it is discarded by the standard; it is reported
+    /// by [`EventParser::finish`] only, so that a cut can be told from a server that omits it.
+    pub terminated: bool,
+}
+
+/// Parses an event stream, push by push. Memory: at most one event is copied.
+#[derive(Debug, Default)]
+pub struct EventParser {
+    /// A line whose end has not come.
+    line: Vec<u8>,
+    /// Offset in the stream of the next byte.
+    offset: usize,
+    /// The last byte was a CR: a LF that follows belongs to it.
+    after_cr: bool,
+    /// The first line, with its byte order mark, is over.
+    started: bool,
+    name: Vec<u8>,
+    data: Vec<u8>,
+    has_data: bool,
+    data_end: usize,
+}
+
+/// The data of the event being read.
+enum Pending {
+    /// None yet, or in the parser's own buffer.
+    Own,
+    /// One line, still in the bytes of this push.
+    Here(Range<usize>),
+}
+
+impl EventParser {
+    /// A parser before the first byte.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes and reports every event that they complete.
+    pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) {
+        let mut pending = Pending::Own;
+        let mut at = 0;
+        if self.after_cr && bytes.first() == Some(&b'\n') {
+            at = 1;
+        }
+        if !bytes.is_empty() {
+            self.after_cr = false;
+        }
+        while let Some(length) = memchr::memchr2(b'\r', b'\n', &bytes[at..]) {
+            let end = at + length;
+            let mut next = end + 1;
+            if bytes[end] == b'\r' {
+                if bytes.get(next) == Some(&b'\n') {
+                    next += 1;
+                } else if next == bytes.len() {
+                    self.after_cr = true;
+                }
+            }
+            // One past the first byte of the line end: with CRLF the CR already ends the line.
+            let line_end = self.offset + end + 1;
+            if self.line.is_empty() {
+                self.take_line(bytes, at..end, line_end, &mut pending, &mut on_event);
+            } else {
+                self.line.extend_from_slice(&bytes[at..end]);
+                let line = std::mem::take(&mut self.line);
+                self.keep(bytes, &mut pending);
+                self.take_line(&line, 0..line.len(), line_end, &mut pending, &mut on_event);
+                self.keep(&line, &mut pending);
+                self.line = line;
+                self.line.clear();
+            }
+            at = next;
+        }
+        self.line.extend_from_slice(&bytes[at..]);
+        self.keep(bytes, &mut pending);
+        self.offset += bytes.len();
+    }
+
+    /// Takes the end of the stream: reports the event that lacks its blank line, if there is one.
+    /// Its last line may lack its line end, too.
+    pub fn finish(&mut self, mut on_event: impl FnMut(Event<'_>)) {
+        if !self.line.is_empty() {
+            let line = std::mem::take(&mut self.line);
+            let mut pending = Pending::Own;
+            self.take_line(&line, 0..line.len(), self.offset, &mut pending, &mut on_event);
+            self.keep(&line, &mut pending);
+        }
+        if self.has_data {
+            on_event(Event {
+                name: &self.name,
+                data: &self.data,
+                data_end: self.data_end,
+                terminated: false,
+            });
+        }
+    }
+
+    /// Copies data that would go away with the pushed bytes.
+    fn keep(&mut self, bytes: &[u8], pending: &mut Pending) {
+        if let Pending::Here(range) = std::mem::replace(pending, Pending::Own) {
+            self.data.clear();
+            self.data.extend_from_slice(&bytes[range]);
+        }
+    }
+
+    fn take_line(
+        &mut self,
+        bytes: &[u8],
+        line: Range<usize>,
+        line_end: usize,
+        pending: &mut Pending,
+        on_event: &mut impl FnMut(Event<'_>),
+    ) {
+        let mut start = line.start;
+        if !std::mem::replace(&mut self.started, true)
+            && bytes[line.clone()].starts_with(b"\xef\xbb\xbf")
+        {
+            start += 3;
+        }
+        let text = &bytes[start..line.end];
+        if text.is_empty() {
+            return self.dispatch(bytes, pending, on_event);
+        }
+        let colon = memchr::memchr(b':', text);
+        let (field, mut value) = match colon {
+            Some(colon) => (&text[..colon], start + colon + 1..line.end),
+            None => (text, line.end..line.end),
+        };
+        if bytes[value.clone()].first() == Some(&b' ') {
+            value.start += 1;
+        }
+        match field {
+            b"data" => {
+                self.data_end = line_end;
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.keep(bytes, pending);
+                    self.data.push(b'\n');
+                    self.data.extend_from_slice(&bytes[value]);
+                } else {
+                    *pending = Pending::Here(value);
+                }
+            }
+            b"event" => {
+                self.name.clear();
+                self.name.extend_from_slice(&bytes[value]);
+            }
+            // Comments (an empty field), `id`, `retry` and unknown fields say nothing here.
+            _ => {}
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        bytes: &[u8],
+        pending: &mut Pending,
+        on_event: &mut impl FnMut(Event<'_>),
+    ) {
+        if std::mem::replace(&mut self.has_data, false) {
+            let data = match std::mem::replace(pending, Pending::Own) {
+                Pending::Own => self.data.as_slice(),
+                Pending::Here(range) => &bytes[range],
+            };
+            let data_end = self.data_end;
+            on_event(Event { name: &self.name, data, data_end, terminated: true });
+        }
+        self.name.clear();
+        self.data.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests;
