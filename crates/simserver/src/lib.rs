@@ -1,3 +1,50 @@
-//! turnbench-simserver
+//! A simulated inference server that speaks the OpenAI API as vLLM 0.32 does.
+//!
+//! Floor 2: imports `turnbench-model`, `turnbench-socket` and `turnbench-kvcache`. It is not a mock
+//! with sleeps: [`engine`] simulates continuous batching over a paged KV cache in simulated time, and
+//! the server lets that time follow the clock. It never looks at the text of a prompt beyond its
+//! tokens; its answers are words drawn by seed and prompt.
+//!
+//! **Invariant:** the engine belongs to one task, and learns arrival times only; how busy the
+//! machine is changes when tokens are *written*, never when they are made.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use turnbench_model::{MonotonicClock, Tokenizer};
+//! use turnbench_simserver::{Server, ServerOptions};
+//!
+//! # fn example(tokenizer: Arc<dyn Tokenizer>) -> Result<(), turnbench_simserver::Error> {
+//! let addr = ([127, 0, 0, 1], 0).into();
+//! let clock = Arc::new(MonotonicClock::start());
+//! let server = Server::bind(addr, ServerOptions::default(), tokenizer, None, clock)?;
+//! let running = server.spawn()?;
+//! println!("http://{}", running.local_addr());
+//! running.stop()
+//! # }
+//! ```
 
 pub mod engine;
+
+mod alarm;
+mod connection;
+mod driver;
+mod error;
+mod histogram;
+mod http;
+mod ids;
+mod memo;
+mod options;
+mod prompt;
+mod server;
+mod telemetry;
+mod truth;
+mod vocabulary;
+
+#[cfg(test)]
+mod recordings;
+#[cfg(test)]
+mod words;
+
+pub use error::Error;
+pub use options::ServerOptions;
+pub use server::{Server, ServerThread};

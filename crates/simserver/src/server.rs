@@ -1,0 +1,228 @@
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use turnbench_model::{ChatTemplate, Clock, Tokenizer};
+use turnbench_socket::StampedStream;
+
+use crate::connection::WatchedStream;
+use crate::driver::{Driver, EngineHandle};
+use crate::engine::{AnswerOptions, Engine};
+use crate::error::Error;
+use crate::http::{self, Connection, Service};
+use crate::ids::IdSource;
+use crate::options::ServerOptions;
+use crate::prompt::Prompts;
+use crate::truth::{TruthLog, WriteWatch};
+use crate::vocabulary::Vocabulary;
+
+/// Connections that wait to be accepted: thousands of clients may start at once.
+const BACKLOG: i32 = 4096;
+/// Threads for long tokenizations.
+const BLOCKING_THREADS_MAX: usize = 2;
+
+/// A simulated server that listens and does not answer yet.
+pub struct Server {
+    listener: StdListener,
+    local_addr: SocketAddr,
+    service: Arc<Service>,
+    driver: Driver,
+    truth: Option<Arc<TruthLog>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let options = &self.service.options;
+        formatter
+            .debug_struct("Server")
+            .field("local_addr", &self.local_addr)
+            .field("options", options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Checks the options, creates the truth file and listens on `addr`; port 0 is any free one.
+    ///
+    /// `clock` must run in real time. Without a `template` a built-in one renders chats. Looks through
+    /// the tokenizer's vocabulary for words to answer with: up to a second for large ones.
+    ///
+    /// # Errors
+    /// When an option cannot work, the truth file cannot be created, the tokenizer has nothing to
+    /// answer with, or the address cannot be listened on.
+    pub fn bind(
+        addr: SocketAddr,
+        options: ServerOptions,
+        tokenizer: Arc<dyn Tokenizer>,
+        template: Option<Arc<dyn ChatTemplate>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        options.validate()?;
+        let listener = listen(addr)?;
+        let local_addr = listener.local_addr().map_err(|source| Error::Bind { addr, source })?;
+        let truth = options.truth.clone().map(TruthLog::create).transpose()?.map(Arc::new);
+        let vocabulary = Arc::new(Vocabulary::find(&*tokenizer));
+        if vocabulary.ids().is_empty() {
+            return Err(Error::NoAnswerTokens);
+        }
+        let (driver, engine) =
+            Driver::new(Engine::new(options.engine.clone())?, Arc::clone(&clock));
+        let prompts = Arc::new(Prompts::new(tokenizer, template));
+        let service = Arc::new(service(options, engine, prompts, vocabulary, clock));
+        Ok(Self { listener, local_addr, service, driver, truth })
+    }
+
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Answers until `shutdown` is ready; then connections are closed at once. Must run on a tokio
+    /// runtime with I/O and time turned on; one thread is enough.
+    ///
+    /// # Errors
+    /// When the runtime refuses the listener or a timer.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let listener = TcpListener::from_std(self.listener).map_err(Error::Runtime)?;
+        let mut driver = pin!(self.driver.run());
+        let mut shutdown = pin!(shutdown);
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return Ok(()),
+                ended = &mut driver => return ended.map_err(Error::Runtime),
+                Some(_) = connections.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let watch = Arc::new(WriteWatch::new(self.truth.clone()));
+                        connections.spawn(connection(Arc::clone(&self.service), watch, stream));
+                    }
+                    // Out of file descriptors, or a client that has gone already: let others end.
+                    Err(_) => tokio::task::yield_now().await,
+                },
+            }
+        }
+    }
+
+    /// [`Self::serve`] on a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no thread or no runtime to be had.
+    pub fn spawn(self) -> Result<ServerThread, Error> {
+        let local_addr = self.local_addr;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .build()
+            .map_err(Error::Runtime)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("simserver".to_owned())
+            .spawn(move || {
+                runtime.block_on(self.serve(async {
+                    // The handle says stop, or is gone.
+                    let _ = stopped.await;
+                }))
+            })
+            .map_err(Error::Runtime)?;
+        Ok(ServerThread { local_addr, stop, thread })
+    }
+}
+
+/// A server that runs on a thread of its own. Dropping it stops the server without waiting.
+#[derive(Debug)]
+pub struct ServerThread {
+    local_addr: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+impl ServerThread {
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops the server and waits for its end.
+    ///
+    /// # Errors
+    /// As [`Server::serve`], and when its thread panicked.
+    pub fn stop(self) -> Result<(), Error> {
+        drop(self.stop);
+        let ended = self.thread.join();
+        ended.unwrap_or_else(|_| Err(Error::Runtime(io::Error::other("the thread panicked"))))
+    }
+}
+
+fn service(
+    options: ServerOptions,
+    engine: EngineHandle,
+    prompts: Arc<Prompts>,
+    vocabulary: Arc<Vocabulary>,
+    clock: Arc<dyn Clock>,
+) -> Service {
+    let answers = AnswerOptions {
+        seed: options.seed,
+        tokens: vocabulary.ids(),
+        mean_tokens: options.answer_tokens_mean,
+        sigma: options.answer_tokens_sigma,
+        eos_token: None,
+    };
+    let ids = IdSource::new(options.seed);
+    let fingerprint = format!("vllm-{}-{}", options.version, &ids.hex(1)[..8]);
+    Service {
+        model: options.served_model_name.as_str().into(),
+        fingerprint: fingerprint.into(),
+        started_unix_ns: clock.unix_ns(),
+        options,
+        engine,
+        prompts,
+        vocabulary,
+        answers,
+        ids,
+        clock,
+    }
+}
+
+async fn connection(service: Arc<Service>, watch: Arc<WriteWatch>, stream: TcpStream) {
+    let clock = Arc::clone(&service.clock);
+    let Ok(mut stream) = StampedStream::new(stream, Arc::clone(&clock)) else { return };
+    let shared = Connection { arrival: stream.request_arrival(), watch: Arc::clone(&watch) };
+    let stream = TokioIo::new(WatchedStream::new(stream, watch, clock));
+    let answer = service_fn(|request| http::answer(service.clone(), shared.clone(), request));
+    // A client that goes away is no failure of the server.
+    let _ = http1::Builder::new().serve_connection(stream, answer).await;
+}
+
+fn listen(addr: SocketAddr) -> Result<StdListener, Error> {
+    let listener = StdListener::bind(addr).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::AddressInUse { addr },
+        _ => Error::Bind { addr, source },
+    })?;
+    listener.set_nonblocking(true).map_err(|source| Error::Bind { addr, source })?;
+    lengthen_backlog(&listener);
+    Ok(listener)
+}
+
+/// The standard library's queue holds 128 connections; beyond it clients wait a second and more.
+#[cfg(unix)]
+fn lengthen_backlog(listener: &StdListener) {
+    if let Ok(backlog) = nix::sys::socket::Backlog::new(BACKLOG) {
+        // The shorter queue stays if the system refuses.
+        let _ = nix::sys::socket::listen(listener, backlog);
+    }
+}
+
+#[cfg(not(unix))]
+fn lengthen_backlog(_listener: &StdListener) {
+    let _ = BACKLOG;
+}

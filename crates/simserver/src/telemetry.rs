@@ -1,0 +1,163 @@
+use turnbench_model::Nanos;
+
+use crate::engine::{EngineOptions, EngineStats, FinishReason};
+use crate::histogram::{
+    FIRST_TOKEN_BOUNDS, Histogram, PHASE_BOUNDS, PREEMPTION_BOUNDS, SMALL_COUNT_BOUNDS,
+    TOKEN_GAP_BOUNDS, token_bounds,
+};
+
+/// The moments of one request in simulated time, and its counts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Timeline {
+    /// Its last byte reached the machine.
+    pub(crate) arrived: Nanos,
+    /// First scheduled; equals `arrived` until then.
+    pub(crate) admitted: Nanos,
+    pub(crate) first_token: Option<Nanos>,
+    pub(crate) last_token: Option<Nanos>,
+    pub(crate) prompt_tokens: u32,
+    pub(crate) cached_tokens: u32,
+    pub(crate) output_tokens: u32,
+    pub(crate) preemptions: u32,
+    /// Most answer tokens it could get.
+    pub(crate) max_tokens: u32,
+}
+
+impl Timeline {
+    /// Notes a token and gives the gap since the one before.
+    pub(crate) fn token(&mut self, at: Nanos) -> Option<Nanos> {
+        let gap = self.last_token.map(|last| at.since(last));
+        self.first_token.get_or_insert(at);
+        self.last_token = Some(at);
+        self.output_tokens += 1;
+        gap
+    }
+
+    /// Mean gap between tokens; `None` below two tokens.
+    pub(crate) fn mean_gap_secs(&self) -> Option<f64> {
+        let span = self.last_token?.since(self.first_token?);
+        (self.output_tokens > 1).then(|| span.as_secs_f64() / f64::from(self.output_tokens - 1))
+    }
+}
+
+/// Per-request distributions that the engine does not keep. Times are simulated ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Telemetry {
+    pub(crate) prompt_tokens: Histogram,
+    pub(crate) generation_tokens: Histogram,
+    pub(crate) max_generation_tokens: Histogram,
+    pub(crate) params_n: Histogram,
+    pub(crate) params_max_tokens: Histogram,
+    pub(crate) first_token: Histogram,
+    pub(crate) token_gap: Histogram,
+    pub(crate) time_per_token: Histogram,
+    pub(crate) latency: Histogram,
+    pub(crate) queue: Histogram,
+    pub(crate) inference: Histogram,
+    pub(crate) prefill: Histogram,
+    pub(crate) decode: Histogram,
+    pub(crate) preemptions: Histogram,
+    pub(crate) prefill_computed: Histogram,
+}
+
+impl Telemetry {
+    /// Empty.
+    pub(crate) fn new(max_model_len: u32) -> Self {
+        let tokens = || Histogram::new(token_bounds(max_model_len));
+        let phase = || Histogram::new(PHASE_BOUNDS.to_vec());
+        let gap = || Histogram::new(TOKEN_GAP_BOUNDS.to_vec());
+        Self {
+            prompt_tokens: tokens(),
+            generation_tokens: tokens(),
+            max_generation_tokens: tokens(),
+            params_n: Histogram::new(SMALL_COUNT_BOUNDS.to_vec()),
+            params_max_tokens: tokens(),
+            first_token: Histogram::new(FIRST_TOKEN_BOUNDS.to_vec()),
+            token_gap: gap(),
+            time_per_token: gap(),
+            latency: phase(),
+            queue: phase(),
+            inference: phase(),
+            prefill: phase(),
+            decode: phase(),
+            preemptions: Histogram::new(PREEMPTION_BOUNDS.to_vec()),
+            prefill_computed: tokens(),
+        }
+    }
+
+    /// Counts one token of a request, `gap` being the time since the one before.
+    pub(crate) fn token(&mut self, request: &Timeline, at: Nanos, gap: Option<Nanos>) {
+        match gap {
+            None => self.first_token.observe(at.since(request.arrived).as_secs_f64()),
+            Some(gap) => self.token_gap.observe(gap.as_secs_f64()),
+        }
+    }
+
+    /// Counts a request that ended. An aborted one is counted nowhere, as in vLLM.
+    pub(crate) fn finished(&mut self, request: &Timeline, reason: FinishReason) {
+        let (Some(first), Some(last)) = (request.first_token, request.last_token) else { return };
+        if reason == FinishReason::Abort {
+            return;
+        }
+        self.prompt_tokens.observe(f64::from(request.prompt_tokens));
+        self.generation_tokens.observe(f64::from(request.output_tokens));
+        self.max_generation_tokens.observe(f64::from(request.output_tokens));
+        self.params_n.observe(1.0);
+        self.params_max_tokens.observe(f64::from(request.max_tokens));
+        self.time_per_token.observe(request.mean_gap_secs().unwrap_or(0.0));
+        self.latency.observe(last.since(request.arrived).as_secs_f64());
+        self.queue.observe(request.admitted.since(request.arrived).as_secs_f64());
+        self.inference.observe(last.since(request.admitted).as_secs_f64());
+        self.prefill.observe(first.since(request.admitted).as_secs_f64());
+        self.decode.observe(last.since(first).as_secs_f64());
+        self.preemptions.observe(f64::from(request.preemptions));
+        self.prefill_computed.observe(f64::from(request.prompt_tokens - request.cached_tokens));
+    }
+}
+
+/// What `/metrics` shows, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) options: EngineOptions,
+    pub(crate) stats: EngineStats,
+    pub(crate) telemetry: Telemetry,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Telemetry, Timeline};
+    use crate::engine::FinishReason;
+    use turnbench_model::Nanos;
+
+    fn request() -> Timeline {
+        let arrived = Nanos::from_millis(10);
+        let admitted = Nanos::from_millis(14);
+        Timeline { arrived, admitted, prompt_tokens: 8, cached_tokens: 4, ..Timeline::default() }
+    }
+
+    #[test]
+    fn tokens_are_timed_from_arrival_and_from_each_other() {
+        let mut telemetry = Telemetry::new(100);
+        let mut request = request();
+        for at in [30, 40, 60] {
+            let at = Nanos::from_millis(at);
+            let gap = request.token(at);
+            telemetry.token(&request, at, gap);
+        }
+        telemetry.finished(&request, FinishReason::Length);
+        let sums = [&telemetry.first_token, &telemetry.token_gap, &telemetry.time_per_token]
+            .map(|histogram| (histogram.count(), (histogram.sum() * 1e6).round()));
+        assert_eq!(sums, [(1, 20_000.0), (2, 30_000.0), (1, 15_000.0)]);
+        assert_eq!(telemetry.prefill_computed.sum(), 4.0);
+        assert_eq!((telemetry.latency.sum() * 1e6).round(), 50_000.0);
+    }
+
+    #[test]
+    fn an_aborted_request_counts_in_no_request_histogram() {
+        let mut telemetry = Telemetry::new(100);
+        let mut request = request();
+        let _ = request.token(Nanos::from_millis(30));
+        telemetry.finished(&request, FinishReason::Abort);
+        assert_eq!(telemetry.latency.count(), 0);
+    }
+}

@@ -1,0 +1,142 @@
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use turnbench_model::StampSource;
+
+use crate::error::Error;
+
+/// What the server knows about one request, for checking clients. One JSON line each; times in
+/// nanoseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct TruthEntry {
+    /// The id in the answer.
+    pub(crate) id: String,
+    pub(crate) x_request_id: Option<String>,
+    pub(crate) x_session_id: Option<String>,
+    pub(crate) path: &'static str,
+    pub(crate) stream: bool,
+    /// The first byte's arrival.
+    pub(crate) arrival_unix_ns: u64,
+    /// The last byte's arrival: from then on the engine has the request.
+    pub(crate) received_unix_ns: u64,
+    /// Who stamped the arrivals.
+    pub(crate) arrival_source: StampSource,
+    /// Just before the first token was handed to the kernel; of a plain answer, before all of it.
+    pub(crate) first_token_unix_ns: Option<u64>,
+    /// The same for the last token.
+    pub(crate) last_token_unix_ns: Option<u64>,
+    /// When the simulated engine made the first token.
+    pub(crate) first_token_due_unix_ns: Option<u64>,
+    /// When the simulated engine made the last token.
+    pub(crate) last_token_due_unix_ns: Option<u64>,
+    pub(crate) prompt_tokens: u32,
+    /// `None` when the client went away before the end.
+    pub(crate) cached_tokens: Option<u32>,
+    pub(crate) output_tokens: u32,
+    /// `abort` when the client went away.
+    pub(crate) finish_reason: &'static str,
+}
+
+/// The file of [`TruthEntry`] lines. Every line is written at once: a killed server loses at
+/// most the last one.
+#[derive(Debug)]
+pub(crate) struct TruthLog {
+    file: Mutex<File>,
+}
+
+impl TruthLog {
+    /// Creates the file, or empties it.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub(crate) fn create(path: PathBuf) -> Result<Self, Error> {
+        match File::create(&path) {
+            Ok(file) => Ok(Self { file: Mutex::new(file) }),
+            Err(source) => Err(Error::Truth { path, source }),
+        }
+    }
+
+    fn write(&self, entry: &TruthEntry) {
+        let Ok(mut line) = serde_json::to_vec(entry) else { return };
+        line.push(b'\n');
+        // A full disk must not end the simulation; the missing lines are noticed by their reader.
+        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
+    }
+}
+
+/// Notes when the tokens of a connection's current answer are handed to the kernel. Shared between
+/// the answer's body, which says what is coming, and the stream below it, which writes.
+#[derive(Debug, Default)]
+pub(crate) struct WriteWatch {
+    log: Option<Arc<TruthLog>>,
+    first_awaited: AtomicBool,
+    last_awaited: AtomicBool,
+    first_unix_ns: AtomicU64,
+    last_unix_ns: AtomicU64,
+    /// Complete but for the moment of its last write.
+    entry: Mutex<Option<TruthEntry>>,
+}
+
+impl WriteWatch {
+    /// Watches for `log`; without one nothing is noted.
+    pub(crate) fn new(log: Option<Arc<TruthLog>>) -> Self {
+        Self { log, ..Self::default() }
+    }
+
+    /// Whether anybody wants to know.
+    pub(crate) fn is_on(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// A new answer begins.
+    pub(crate) fn begin(&self) {
+        self.first_unix_ns.store(0, Ordering::Relaxed);
+        self.last_unix_ns.store(0, Ordering::Relaxed);
+        self.first_awaited.store(false, Ordering::Relaxed);
+        self.last_awaited.store(false, Ordering::Relaxed);
+    }
+
+    /// The next write carries tokens.
+    pub(crate) fn tokens_coming(&self, first: bool) {
+        if first {
+            self.first_awaited.store(true, Ordering::Relaxed);
+        }
+        self.last_awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer is complete once the tokens announced are written.
+    pub(crate) fn complete(&self, entry: TruthEntry) {
+        *self.entry.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+    }
+
+    /// The answer ends here, whatever has been written.
+    pub(crate) fn cut(&self, entry: TruthEntry) {
+        self.complete(entry);
+        self.flush();
+    }
+
+    /// Bytes were handed to the kernel; `unix_ns` reads the clock as it was just before.
+    pub(crate) fn wrote(&self, unix_ns: u64) {
+        if !self.last_awaited.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        self.last_unix_ns.store(unix_ns, Ordering::Relaxed);
+        if self.first_awaited.swap(false, Ordering::Relaxed) {
+            self.first_unix_ns.store(unix_ns, Ordering::Relaxed);
+        }
+        self.flush();
+    }
+
+    fn flush(&self) {
+        let entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(mut entry), Some(log)) = (entry, &self.log) else { return };
+        let read = |at: &AtomicU64| Some(at.load(Ordering::Relaxed)).filter(|&at| at != 0);
+        entry.first_token_unix_ns = read(&self.first_unix_ns);
+        entry.last_token_unix_ns = read(&self.last_unix_ns);
+        log.write(&entry);
+    }
+}
