@@ -50,7 +50,8 @@ pub(crate) fn judge(
             | FailureKind::Timeout
             | FailureKind::StreamError
             | FailureKind::Truncated
-            | FailureKind::Invalid => true,
+            | FailureKind::Invalid
+            | FailureKind::Mismatch => true,
         },
     };
     Some(if more {

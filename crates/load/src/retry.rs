@@ -21,7 +21,7 @@ pub fn is_retriable(failure: &Failure) -> bool {
         FailureKind::HttpStatus => failure.status.is_some_and(|status| {
             matches!(status, 408 | 425 | 429) || ((500..600).contains(&status) && status != 501)
         }),
-        FailureKind::Invalid | FailureKind::Cancelled => false,
+        FailureKind::Invalid | FailureKind::Mismatch | FailureKind::Cancelled => false,
     }
 }
 
@@ -62,6 +62,7 @@ mod tests {
         check(FailureKind::Truncated, Some(200), true);
         check(FailureKind::StreamError, Some(200), true);
         check(FailureKind::Invalid, Some(200), false);
+        check(FailureKind::Mismatch, Some(200), false);
         check(FailureKind::Cancelled, None, false);
         for status in [408, 425, 429, 500, 502, 503, 504, 529, 599] {
             check(FailureKind::HttpStatus, Some(status), true);
