@@ -1,5 +1,6 @@
 //! The HTTP client.
 
+pub mod api;
 pub mod http1;
 pub mod sse;
 

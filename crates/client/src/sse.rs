@@ -49,6 +49,11 @@ impl EventParser {
         Self::default()
     }
 
+    /// Whether it has taken any bytes.
+    pub const fn is_started(&self) -> bool {
+        self.offset > 0
+    }
+
     /// Takes the next bytes and reports every event that they complete.
     pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) {
         let mut pending = Pending::Own;
