@@ -1,1 +1,28 @@
-//! turnbench-report
+//! Run reports for people and programs: terminal text and files.
+//!
+//! Floor 2 of the workspace: imports the model and the metrics. It computes no metric (everything
+//! comes from a [`RunReport`](turnbench_metrics::RunReport) or its rows), reads no clock, opens no
+//! file and prints nothing: functions return text or bytes.
+//!
+//! ```
+//! use turnbench_report::{ReferenceStyle, conversations_text};
+//!
+//! let text = conversations_text(&[4, 4, 6], ReferenceStyle::default());
+//! assert!(text.contains("num_turns    3.0  4.666667"));
+//! ```
+
+mod error;
+mod export;
+mod terminal;
+
+pub use error::ReportError;
+pub use export::{
+    StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path,
+    run_report_json, run_report_schema, stats_json, workbook_file_name,
+};
+pub use terminal::{
+    GeneratorStatistics, Parameters, ReferenceStyle, client_text, conversations_text,
+    correction_text, demo_text, generator_text, headlines_text, outcome_text, parameters_text,
+    statistics_text, turns_text,
+};
+pub use turnbench_metrics::metrics_markdown;

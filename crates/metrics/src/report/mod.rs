@@ -51,6 +51,9 @@ pub struct RunReport {
     pub metrics: Vec<MetricDescribe>,
     /// By turn of the conversation, ascending.
     pub turns: Vec<TurnSummary>,
+    /// All turns after the first taken together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later_turns: Option<TurnSummary>,
     /// Prompt and cached tokens as the server reported them.
     pub cache: CacheTotals,
     /// What the client itself may have added.
@@ -111,6 +114,7 @@ impl RunReport {
             headlines: headlines(&rows),
             metrics: whole_run(&main, &rows),
             turns: TurnSummary::of_all(&rows),
+            later_turns: TurnSummary::of_later(&rows),
             cache: CacheTotals::of(&rows),
             client: ClientTrust::of(&main),
         }

@@ -1,0 +1,46 @@
+use turnbench_metrics::{RunReport, TurnSummary};
+
+use super::lines::{grouped, millis};
+
+/// Two lines that say what a run means: the first turn against all later ones, and what the
+/// prefix cache did in between. `None` without completed requests on both sides.
+pub fn demo_text(report: &RunReport) -> Option<String> {
+    let first = report.turns.first().filter(|turn| turn.turn == 1)?;
+    let later = report.later_turns.as_ref()?;
+    let (first_ttft, later_ttft) =
+        (first.ttft_raw_ms.percentile(50.0)?, later.ttft_raw_ms.percentile(50.0)?);
+    Some(format!(
+        "turn 1:      first token after {} ms (median){}\nlater turns: after {} ms{}, {}\n",
+        millis(Some(first_ttft)),
+        prompt_text(first),
+        millis(Some(later_ttft)),
+        prompt_text(later),
+        comparison(first_ttft, later_ttft),
+    ))
+}
+
+/// How long prompts were, and how much of them the server had cached.
+fn prompt_text(turn: &TurnSummary) -> String {
+    let reported = turn.cache.prompt_tokens.filter(|_| turn.cache.reporting_requests > 0);
+    let mean = reported.map(|tokens| tokens as f64 / turn.cache.reporting_requests as f64);
+    let Some(tokens) = mean.or(turn.input_num_tokens.mean) else { return String::new() };
+    let tokens = grouped(tokens.round() as u64);
+    match turn.cache.cached_ratio {
+        Some(ratio) => format!(", {:.0} % of {tokens} tokens cached", ratio * 100.0),
+        None => format!(", {tokens} tokens"),
+    }
+}
+
+fn comparison(first_ms: f64, later_ms: f64) -> String {
+    if later_ms <= 0.0 || first_ms <= 0.0 {
+        return "no comparison".to_owned();
+    }
+    let ratio = first_ms / later_ms;
+    if ratio >= 1.05 {
+        format!("{ratio:.1}x faster")
+    } else if ratio <= 0.95 {
+        format!("{:.1}x slower", 1.0 / ratio)
+    } else {
+        "no faster".to_owned()
+    }
+}

@@ -1,0 +1,109 @@
+//! Small pieces of text that our own blocks share.
+
+use std::fmt::Write;
+
+/// Widest line of our own blocks.
+pub(super) const WIDTH: usize = 80;
+
+/// A number with a comma every three digits.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Milliseconds with about three significant digits; `-` when not known.
+pub(super) fn millis(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(value) if value >= 100.0 => format!("{value:.0}"),
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+/// A ratio as a percentage; `-` when not known.
+pub(super) fn percentage(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0))
+}
+
+/// `1 request`, `2 requests`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Breaks `text` at spaces into lines of at most [`WIDTH`] characters, all but the first with
+/// `indent` spaces before them. A longer word stands alone.
+pub(super) fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        let word_length = word.chars().count();
+        if length > indent && length + 1 + word_length > WIDTH {
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            length = indent;
+        } else if length > 0 {
+            lines.push(' ');
+            length += 1;
+        }
+        lines.push_str(word);
+        length += word_length;
+    }
+    lines.push('\n');
+    lines
+}
+
+/// A table with one heading line: the first column at the left, the others right-aligned, two
+/// spaces apart.
+pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        cells.chain([heading[at].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for (at, (cell, &width)) in cells.zip(&widths).enumerate() {
+            if at == 0 {
+                let _ = write!(line, "{cell:<width$}");
+            } else {
+                let _ = write!(line, "  {cell:>width$}");
+            }
+        }
+        format!("{}\n", line.trim_end())
+    };
+    let mut text = line(&mut heading.iter().copied());
+    for row in rows {
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WIDTH, grouped, millis, wrapped};
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        let values = [0.1234, 12.345, 123.45].map(|value| millis(Some(value)));
+        assert_eq!(values, ["0.12", "12.3", "123"]);
+        assert_eq!(millis(None), "-");
+    }
+
+    #[test]
+    fn long_text_breaks_at_spaces() {
+        let text = wrapped(&"word ".repeat(40), 2);
+        assert!(text.lines().all(|line| line.len() <= WIDTH));
+        assert_eq!(text.split_whitespace().count(), 40);
+        assert!(text.lines().skip(1).all(|line| line.starts_with("  word")));
+        assert_eq!(wrapped("short", 2), "short\n");
+    }
+}

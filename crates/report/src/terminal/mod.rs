@@ -1,0 +1,24 @@
+//! Text for the terminal. Every function returns the text; printing it is the caller's.
+
+mod client;
+mod demo;
+mod frame;
+mod headlines;
+mod lines;
+mod outcome;
+mod reference;
+mod style;
+mod turns;
+
+pub use client::client_text;
+pub use demo::demo_text;
+pub(crate) use frame::Frame;
+pub use headlines::headlines_text;
+pub use outcome::{correction_text, outcome_text};
+pub use reference::{
+    GeneratorStatistics, Parameters, conversations_text, generator_text, parameters_text,
+    statistics_text,
+};
+pub(crate) use reference::{ParameterValue, rates};
+pub use style::ReferenceStyle;
+pub use turns::turns_text;
