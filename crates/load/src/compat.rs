@@ -23,7 +23,7 @@ pub(crate) fn last_turn(shape: &ConversationShape, max_turns: Option<u32>) -> u3
 }
 
 /// Open conversations and turns of one client.
-pub(crate) fn share(plan: &LoadPlan, phase: Phase, _client: u32) -> (u64, u64) {
+pub(crate) fn share(plan: &LoadPlan, phase: Phase, _queued: usize, _client: u32) -> (u64, u64) {
     let clients = plan.num_clients;
     let open = match phase {
         Phase::Warmup => 1,

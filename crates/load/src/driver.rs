@@ -138,11 +138,11 @@ impl Driver {
     /// What `client` (from 0) does at `now`. A client with a ticket out is told to wait for ever.
     pub fn next(&mut self, client: u32, now: Nanos) -> Step {
         let started = *self.started.get_or_insert(now);
-        let Some(me) = self.clients.get_mut(client as usize) else {
+        let Some(activity) = self.clients.get(client as usize).map(|me| me.activity) else {
             debug_assert!(false, "client {client} does not exist");
             return Step::Done;
         };
-        match me.activity {
+        match activity {
             Activity::Left => Step::Done,
             Activity::Sent(ticket) => {
                 debug_assert!(false, "client {client} has a ticket out: {ticket:?}");
@@ -152,7 +152,10 @@ impl Driver {
                 Step::WaitUntil(ticket.intended)
             }
             Activity::BackingOff(ticket) => self.send(ticket),
-            Activity::Free(since) if now < since => Step::WaitUntil(since),
+            // The queue never fills again, so a client without work need not sit out its pause.
+            Activity::Free(since) if now < since && self.has_work(client as usize) => {
+                Step::WaitUntil(since)
+            }
             Activity::Free(since) => self.next_turn(client, since.max(started)),
         }
     }
@@ -190,9 +193,9 @@ impl Driver {
                 AfterAttempt::TurnDone
             }
         };
-        let me = &mut self.clients[index];
-        let wait = pause::after_answer(self.plan.request_rate, &mut me.streams);
-        me.activity = if self.stopped { Activity::Left } else { Activity::Free(now + wait) };
+        let wait = self.pause(index);
+        self.clients[index].activity =
+            if self.stopped { Activity::Left } else { Activity::Free(now + wait) };
         after
     }
 
@@ -252,10 +255,25 @@ impl Driver {
         };
         self.clients = (0..self.plan.num_clients)
             .map(|index| {
-                let (open_max, turns_left) = share(&self.plan, phase, index);
+                let (open_max, turns_left) = share(&self.plan, phase, self.queue.len(), index);
                 Client::new(&self.plan, index, open_max, turns_left)
             })
             .collect();
+    }
+
+    /// The pause after an answer. Our own warm-up has none.
+    fn pause(&mut self, client: usize) -> Nanos {
+        let paced = self.plan.compat == Compat::Vllm || self.phase == Phase::Main;
+        let rate = if paced { self.plan.request_rate } else { 0.0 };
+        pause::after_answer(rate, &mut self.clients[client].streams)
+    }
+
+    /// Whether a free client could find something to send. In compat mode it finds out when its
+    /// pause is over.
+    fn has_work(&self, client: usize) -> bool {
+        let me = &self.clients[client];
+        let may_find = me.turns_left > 0 && (me.open.len() > 0 || !self.queue.is_empty());
+        self.plan.compat == Compat::Vllm || (may_find && !self.stop_event)
     }
 
     fn next_turn(&mut self, client: u32, intended: Nanos) -> Step {

@@ -4,7 +4,7 @@
 //! drains what it has opened: it leaves when the queue is empty and nothing is open, or when its
 //! share of the requests is used up. A turn that fails for good ends its conversation, since the
 //! history would be broken, and never the client. The warm-up sends every conversation's first
-//! turn, one open conversation per client, uncounted; a conversation whose warm-up failed or never
+//! turn, one open conversation per client, uncounted and without pauses; a conversation whose warm-up failed or never
 //! came starts the run proper at its first turn.
 
 use turnbench_model::{FailureKind, LoadPlan, Nanos, Phase};
@@ -27,13 +27,14 @@ pub(crate) fn messages_sent(shape: &ConversationShape, turn: u32) -> u32 {
     shape.turns.get(turn as usize - 1).map_or(0, |turn| turn.messages_sent)
 }
 
-/// Open conversations and turns of one client.
-pub(crate) fn share(plan: &LoadPlan, phase: Phase, client: u32) -> (u64, u64) {
+/// Open conversations and turns of one client. When there are fewer conversations than may be
+/// open, they are spread too, so that no client opens what another would be left without.
+pub(crate) fn share(plan: &LoadPlan, phase: Phase, queued: usize, client: u32) -> (u64, u64) {
     let spread = |total| spread(total, plan.num_clients, client);
     match phase {
         Phase::Warmup => (1, u64::MAX),
         Phase::Main => (
-            spread(u64::from(plan.max_active_conversations)),
+            spread(u64::from(plan.max_active_conversations).min(queued as u64)),
             plan.max_num_requests.map_or(u64::MAX, spread),
         ),
     }

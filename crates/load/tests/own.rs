@@ -145,6 +145,36 @@ fn the_request_rate_pauses_after_every_answer() {
 }
 
 #[test]
+fn a_client_without_work_leaves_before_its_pause_is_over() {
+    let plan = LoadPlan { request_rate: 0.001, ..plan() };
+    let mut driver = Driver::new(&plan, plain(&[1])).unwrap();
+    let Step::Send(ticket) = driver.next(0, Nanos(5)) else { panic!() };
+    driver.finish(&ticket, AttemptEnd::Completed, Nanos(9));
+    assert_eq!(driver.next(0, Nanos(9)), Step::Done);
+}
+
+#[test]
+fn few_conversations_are_spread_over_all_clients() {
+    let plan = LoadPlan { num_clients: 4, max_active_conversations: 8, ..plan() };
+    let log = run(&plan, plain(&[2; 5]), well);
+    let opened = |client| {
+        let of_client = log.attempts.iter().filter(move |a| a.ticket.client == client);
+        of_client.filter(|a| a.ticket.turn == 1).count()
+    };
+    assert_eq!([0, 1, 2, 3].map(opened), [2, 1, 1, 1]);
+}
+
+#[test]
+fn the_warm_up_has_no_pauses() {
+    let plan = LoadPlan { warmup_step: true, request_rate: 0.001, ..plan() };
+    let log = run(&plan, plain(&[1; 3]), well);
+    assert_eq!(
+        log.attempts.iter().map(|a| a.sent).collect::<Vec<_>>(),
+        [0, 1, 2].map(Nanos::from_millis)
+    );
+}
+
+#[test]
 fn late_send_keeps_intended_time() {
     let mut driver = Driver::new(
         &LoadPlan { num_clients: 2, max_active_conversations: 2, ..plan() },
