@@ -1,5 +1,8 @@
 //! Requests made by rule, and the recorded cases of `testdata/statistics`.
 #![allow(dead_code, reason = "shared by several test programs, each of which uses a part")]
+#![allow(clippy::expect_used, reason = "a test that cannot go on should panic")]
+
+pub(crate) mod records;
 
 use serde_json::Value;
 use turnbench_metrics::RequestRow;

@@ -1,6 +1,6 @@
 use turnbench_metrics::RunReport;
 
-use super::lines::{millis, wrapped};
+use super::lines::{labelled, millis};
 
 /// One sentence on what the client itself may have added. Empty when nothing was sent.
 pub fn client_text(report: &RunReport) -> String {
@@ -19,9 +19,5 @@ pub fn client_text(report: &RunReport) -> String {
     let delay = client.client_delay_ms.percentile(99.0).map_or_else(String::new, |delay| {
         format!("read {} ms after arrival (p99), ", millis(Some(delay)))
     });
-    wrapped(&format!("client         sent {late} ms late (p99), {delay}{stamped}"), 15).replacen(
-        "client ",
-        "client         ",
-        1,
-    )
+    labelled("client", &format!("sent {late} ms late (p99), {delay}{stamped}"))
 }

@@ -38,23 +38,33 @@ pub(super) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// Breaks `text` at spaces into lines of at most [`WIDTH`] characters, all but the first with
-/// `indent` spaces before them. A longer word stands alone.
-pub(super) fn wrapped(text: &str, indent: usize) -> String {
-    let mut lines = String::new();
-    let mut length = 0;
+/// Columns before the text of a labelled block.
+const LABEL_WIDTH: usize = 15;
+
+/// `text` behind a label, broken at spaces into lines of at most [`WIDTH`] characters.
+pub(super) fn labelled(label: &str, text: &str) -> String {
+    wrapped(&format!("{label:<LABEL_WIDTH$}"), text, LABEL_WIDTH)
+}
+
+/// `text` behind `prefix`, broken at spaces into lines of at most [`WIDTH`] characters, all but
+/// the first with `indent` spaces before them. A longer word stands alone.
+pub(super) fn wrapped(prefix: &str, text: &str, indent: usize) -> String {
+    let mut lines = prefix.to_owned();
+    let mut length = prefix.chars().count();
+    let mut line_is_empty = true;
     for word in text.split_whitespace() {
         let word_length = word.chars().count();
-        if length > indent && length + 1 + word_length > WIDTH {
+        if !line_is_empty && length + 1 + word_length > WIDTH {
             lines.push('\n');
             lines.push_str(&" ".repeat(indent));
             length = indent;
-        } else if length > 0 {
+        } else if !line_is_empty {
             lines.push(' ');
             length += 1;
         }
         lines.push_str(word);
         length += word_length;
+        line_is_empty = false;
     }
     lines.push('\n');
     lines
@@ -100,10 +110,10 @@ mod tests {
 
     #[test]
     fn long_text_breaks_at_spaces() {
-        let text = wrapped(&"word ".repeat(40), 2);
+        let text = wrapped("", &"word ".repeat(40), 2);
         assert!(text.lines().all(|line| line.len() <= WIDTH));
         assert_eq!(text.split_whitespace().count(), 40);
         assert!(text.lines().skip(1).all(|line| line.starts_with("  word")));
-        assert_eq!(wrapped("short", 2), "short\n");
+        assert_eq!(wrapped("- ", "short", 2), "- short\n");
     }
 }

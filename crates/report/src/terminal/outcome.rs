@@ -1,8 +1,8 @@
 use std::fmt::Write;
 
-use turnbench_metrics::{Counts, RunReport, TtftCorrection};
+use turnbench_metrics::{Counts, FailureCount, RunReport, Throughput, TtftCorrection};
 
-use super::lines::{counted, grouped, wrapped};
+use super::lines::{counted, grouped, labelled, wrapped};
 
 /// Longest message of a failure shown on the terminal, in characters.
 const MESSAGE_LENGTH: usize = 160;
@@ -11,72 +11,70 @@ const MESSAGE_LENGTH: usize = 160;
 /// and the rates over the true span of the run.
 pub fn outcome_text(report: &RunReport) -> String {
     let counts = &report.counts;
-    let mut text = requests_text(counts);
-    text.push_str(&conversations_text(counts));
-    if counts.interrupted {
-        text.push_str("run            interrupted before its end\n");
-    }
-    let rates = &report.throughput;
-    if let (Some(span), Some(requests)) = (rates.span_sec, rates.requests_per_sec) {
-        let tokens = rates
-            .output_tokens_per_sec
-            .map_or_else(String::new, |rate| format!(", {rate:.1} output tokens/s"));
-        let _ = writeln!(
-            text,
-            "throughput     {requests:.2} requests/s{tokens} over {span:.2} s from first send to last end"
-        );
-    }
-    text
-}
-
-fn requests_text(counts: &Counts) -> String {
-    let requests = counts.requests;
-    let mut parts = vec![format!("{} completed", grouped(requests.completed))];
-    parts.push(format!("{} failed", grouped(requests.failed)));
-    if requests.cancelled > 0 {
-        parts.push(format!("{} cancelled", grouped(requests.cancelled)));
-    }
-    let mut line = format!("requests       {}", parts.join(", "));
-    if requests.retries > 0 {
-        let retries = grouped(requests.retries);
-        let noun = if requests.retries == 1 { "retry" } else { "retries" };
-        let _ = write!(line, " ({}, {retries} {noun})", counted(requests.attempts, "attempt"));
-    }
-    let mut text = format!("{line}\n");
+    let mut text = labelled("requests", &requests(counts));
     for failure in &counts.failures {
-        let status = failure.status.map_or_else(String::new, |status| format!(" {status}"));
-        let message: String = failure.message.chars().take(MESSAGE_LENGTH).collect();
-        let line = format!(
-            "{}{status}: {}, {} given up; first: {message}",
-            failure.kind.name(),
-            counted(failure.attempts, "attempt"),
-            counted(failure.requests, "request"),
-        );
-        let _ = write!(text, "  {}", wrapped(&line, 4));
+        text.push_str(&wrapped("  ", &failure_line(failure), 4));
     }
-    if requests.warmup_failed_attempts > 0 {
-        let _ = writeln!(
-            text,
-            "  warm-up step: {} of {} failed",
-            grouped(requests.warmup_failed_attempts),
-            counted(requests.warmup_attempts, "attempt"),
-        );
+    let warmup = counts.requests;
+    if warmup.warmup_failed_attempts > 0 {
+        let failed = grouped(warmup.warmup_failed_attempts);
+        let attempts = counted(warmup.warmup_attempts, "attempt");
+        let _ = writeln!(text, "  warm-up step: {failed} of {attempts} failed");
     }
+    text.push_str(&labelled("conversations", &conversations(counts)));
+    if counts.interrupted {
+        text.push_str(&labelled("run", "interrupted before its end"));
+    }
+    text.push_str(&throughput(&report.throughput));
     text
 }
 
-fn conversations_text(counts: &Counts) -> String {
+fn requests(counts: &Counts) -> String {
+    let requests = counts.requests;
+    let mut line =
+        format!("{} completed, {} failed", grouped(requests.completed), grouped(requests.failed));
+    if requests.cancelled > 0 {
+        let _ = write!(line, ", {} cancelled", grouped(requests.cancelled));
+    }
+    if requests.retries > 0 {
+        let noun = if requests.retries == 1 { "retry" } else { "retries" };
+        let attempts = counted(requests.attempts, "attempt");
+        let _ = write!(line, " ({attempts}, {} {noun})", grouped(requests.retries));
+    }
+    line
+}
+
+fn failure_line(failure: &FailureCount) -> String {
+    let status = failure.status.map_or_else(String::new, |status| format!(" {status}"));
+    let message: String = failure.message.chars().take(MESSAGE_LENGTH).collect();
+    let attempts = counted(failure.attempts, "attempt");
+    let requests = counted(failure.requests, "request");
+    let kind = failure.kind.name();
+    format!("{kind}{status}: {attempts}, {requests} given up; first: {message}")
+}
+
+fn conversations(counts: &Counts) -> String {
     let conversations = counts.conversations;
-    let parts = [
-        (conversations.finished, "finished"),
+    let mut line = format!("{} finished", grouped(conversations.finished));
+    let others = [
         (conversations.unfinished, "unfinished"),
         (conversations.failed, "failed"),
         (conversations.not_started, "not started"),
     ];
-    let shown = parts.iter().enumerate().filter(|(at, (count, _))| *at == 0 || *count > 0);
-    let parts: Vec<String> =
-        shown.map(|(_, (count, what))| format!("{} {what}", grouped(*count))).collect();
-    format!("conversations  {} of {}\n", parts.join(", "), grouped(conversations.total))
+    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(line, ", {} {what}", grouped(count));
+    }
+    let _ = write!(line, " of {}", grouped(conversations.total));
+    line
+}
+
+fn throughput(rates: &Throughput) -> String {
+    let (Some(span), Some(requests)) = (rates.span_sec, rates.requests_per_sec) else {
+        return String::new();
+    };
+    let tokens = rates.output_tokens_per_sec;
+    let tokens = tokens.map_or_else(String::new, |rate| format!(" {rate:.1} output tokens/s,"));
+    labelled("throughput", &format!("{requests:.2} requests/s,{tokens} over {span:.2} s"))
 }
 
 /// A note for how many requests the table's TTFT was lowered; empty when for none.
@@ -84,18 +82,15 @@ pub fn correction_text(correction: &TtftCorrection) -> String {
     if correction.corrected == 0 {
         return String::new();
     }
+    let corrected = grouped(correction.corrected);
+    let requests = counted(correction.requests, "request");
     let mut note = format!(
-        "note: ttft_ms is lowered for {} of {}, whose first chunk held several tokens, as the \
-         reference does; ttft_raw_ms is as measured",
-        grouped(correction.corrected),
-        counted(correction.requests, "request"),
+        "ttft_ms is lowered for {corrected} of {requests}, whose first chunk held several \
+         tokens, as the reference does; the tables below have ttft_raw_ms, as measured"
     );
     if correction.nearly_all_removed > 0 {
-        let _ = write!(
-            note,
-            "; for {} of them next to nothing is left of it",
-            grouped(correction.nearly_all_removed)
-        );
+        let count = grouped(correction.nearly_all_removed);
+        let _ = write!(note, "; next to nothing is left of it for {count} of them");
     }
-    wrapped(&note, 2)
+    wrapped("note: ", &note, 6)
 }

@@ -25,6 +25,7 @@ pub fn turns_text(report: &RunReport) -> String {
     }
     if report.cache.reporting_requests == 0 {
         text.push_str(&wrapped(
+            "",
             "cached: not reported by the server (vLLM: --enable-prompt-tokens-details, SGLang: \
              --enable-cache-report)",
             2,

@@ -1,0 +1,178 @@
+//! Our own blocks, as people see them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[path = "../../metrics/tests/support/mod.rs"]
+mod support;
+
+use support::records::{completed, failed, plan};
+use turnbench_metrics::{
+    ConversationCounts, Environment, ReportInput, RunFacts, RunReport, TtftCorrection,
+};
+use turnbench_model::{FailureKind, Nanos, Received, RequestRecord, StampSource};
+use turnbench_report::{
+    client_text, correction_text, demo_text, headlines_text, outcome_text, turns_text,
+};
+
+fn build(records: &[RequestRecord]) -> RunReport {
+    let conversations = ConversationCounts {
+        total: 1_204,
+        finished: 1_000,
+        unfinished: 4,
+        failed: 0,
+        not_started: 200,
+    };
+    RunReport::build(&ReportInput {
+        plan: &plan(),
+        environment: &Environment::default(),
+        records,
+        counts: &[],
+        facts: &RunFacts { conversations, interrupted: true, ..RunFacts::default() },
+    })
+}
+
+/// `turns` turns of 20 conversations; the first takes 180 ms to its first token, later ones 24.
+fn conversations(turns: u32, cached: bool) -> Vec<RequestRecord> {
+    let mut records = Vec::new();
+    for turn in 1..=turns {
+        for index in 0..20 {
+            let ttft_ms = if turn == 1 { 180 + index } else { 24 + index % 3 };
+            let hits = u64::from(turn - 1) * 90;
+            let sent_ms = u64::from(turn) * 1_000 + index;
+            records.push(completed("c", turn, sent_ms, ttft_ms, cached.then_some(hits)));
+        }
+    }
+    records
+}
+
+fn check(text: &str, expect: &str) {
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "too wide:\n{text}");
+    assert_eq!(text, expect, "found:\n{text}");
+}
+
+#[test]
+fn failures_and_unfinished_conversations_stand_beside_the_table() {
+    let mut records = conversations(1, false);
+    records.push(failed(FailureKind::HttpStatus, 1, false));
+    records.push(failed(FailureKind::HttpStatus, 2, true));
+    records.push(failed(FailureKind::Cancelled, 1, true));
+    check(
+        &outcome_text(&build(&records)),
+        "\
+requests       20 completed, 1 failed, 1 cancelled (23 attempts, 1 retry)
+  http_status 503: 2 attempts, 1 request given up; first: attempt 1
+  cancelled: 1 attempt, 1 request given up; first: attempt 1
+conversations  1,000 finished, 4 unfinished, 200 not started of 1,204
+run            interrupted before its end
+throughput     24.75 requests/s, 247.5 output tokens/s, over 0.81 s
+",
+    );
+}
+
+#[test]
+fn a_run_in_which_nothing_was_sent_says_so() {
+    let report = build(&[]);
+    let expect = "\
+requests       0 completed, 0 failed
+conversations  1,000 finished, 4 unfinished, 200 not started of 1,204
+run            interrupted before its end
+";
+    check(&outcome_text(&report), expect);
+    assert_eq!(turns_text(&report), "");
+    assert_eq!(headlines_text(&report), "");
+    assert_eq!(client_text(&report), "");
+    assert_eq!(demo_text(&report), None);
+}
+
+#[test]
+fn turns_have_their_ttft_and_their_cached_share() {
+    check(
+        &turns_text(&build(&conversations(3, true))),
+        "\
+turn  requests  ttft p50 ms   p90  latency p50 ms  input p50  cached
+1           20          190   197             280        100   0.0 %
+2           20         25.0  26.0             115        200  45.0 %
+3           20         25.0  26.0             115        300  60.0 %
+2-3         40         25.0  26.0             115        250  54.0 %
+",
+    );
+}
+
+#[test]
+fn a_cache_that_is_not_reported_is_not_zero() {
+    let text = turns_text(&build(&conversations(1, false)));
+    let expect = "\
+turn  requests  ttft p50 ms  p90  latency p50 ms  input p50  cached
+1           20          190  197             280        100       -
+cached: not reported by the server (vLLM: --enable-prompt-tokens-details,
+  SGLang: --enable-cache-report)
+";
+    check(&text, expect);
+}
+
+#[test]
+fn many_turns_are_cut_and_counted() {
+    let text = turns_text(&build(&conversations(30, true)));
+    assert!(text.contains("\n2-30 "), "{text}");
+    assert!(text.ends_with("(18 turns more in the run report)\n"), "{text}");
+}
+
+#[test]
+fn headlines_have_intervals_that_stay_open_where_the_sample_is_too_small() {
+    check(
+        &headlines_text(&build(&conversations(1, false))),
+        "\
+ms [95 % interval]                p50             p90             p99
+TTFT                   190 [185, 194]    197 [194, ?]    199 [198, ?]
+TPOT                10.0 [10.0, 10.0]  10.0 [10.0, ?]  10.0 [10.0, ?]
+Latency                280 [275, 284]    287 [284, ?]    289 [288, ?]
+",
+    );
+}
+
+#[test]
+fn the_demo_says_in_two_lines_what_the_cache_did() {
+    let text = demo_text(&build(&conversations(3, true))).unwrap();
+    let expect = "\
+turn 1:      first token after 190 ms (median), 0 % of 100 tokens cached
+later turns: after 25.0 ms, 54 % of 250 tokens cached, 7.6x faster
+";
+    check(&text, expect);
+    assert_eq!(demo_text(&build(&conversations(1, true))), None);
+}
+
+#[test]
+fn the_client_says_what_it_added() {
+    let mut records = conversations(1, false);
+    check(
+        &client_text(&build(&records)),
+        "\
+client         sent 1.00 ms late (p99), first tokens stamped by the client
+               itself
+",
+    );
+    for record in &mut records {
+        let first = record.stamps.first_token.unwrap();
+        record.client_delay_max_ns = Some(Nanos(20_000));
+        record.stamps.first_token = Some(Received { source: StampSource::Kernel, ..first });
+    }
+    check(
+        &client_text(&build(&records)),
+        "\
+client         sent 1.00 ms late (p99), read 0.02 ms after arrival (p99), 100 %
+               of first tokens stamped by the kernel
+",
+    );
+}
+
+#[test]
+fn a_lowered_ttft_is_noted() {
+    assert_eq!(correction_text(&TtftCorrection { requests: 9, ..Default::default() }), "");
+    let correction = TtftCorrection { requests: 9, corrected: 5, nearly_all_removed: 3 };
+    let expect = "\
+note: ttft_ms is lowered for 5 of 9 requests, whose first chunk held several
+      tokens, as the reference does; the tables below have ttft_raw_ms, as
+      measured; next to nothing is left of it for 3 of them
+";
+    check(&correction_text(&correction), expect);
+}
