@@ -243,3 +243,6 @@ impl State {
         Decoded { outcome, answer, usage: self.usage, stamps }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -202,3 +202,6 @@ impl Reading {
         ReferenceDecoded { end, outcome, answer: self.answer, stamps: self.stamps }
     }
 }
+
+#[cfg(test)]
+mod tests;
