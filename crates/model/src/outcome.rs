@@ -61,6 +61,8 @@ pub enum FailureKind {
     Truncated,
     /// A response that is not what the API promises, or an answer without any output.
     Invalid,
+    /// A complete answer that differs from the recorded one (`--verify-output`).
+    Mismatch,
     /// Cut off by the end of the run or by Ctrl-C.
     Cancelled,
 }
@@ -75,6 +77,7 @@ impl FailureKind {
             Self::StreamError => "stream_error",
             Self::Truncated => "truncated",
             Self::Invalid => "invalid",
+            Self::Mismatch => "mismatch",
             Self::Cancelled => "cancelled",
         }
     }

@@ -111,18 +111,30 @@ pub struct PythonFormatter {
     depth: usize,
     /// Whether the innermost open array or object has an item.
     has_items: bool,
+    /// Whether characters outside ASCII stand as they are.
+    unicode: bool,
     scratch: Vec<u8>,
 }
 
 impl PythonFormatter {
     /// Everything on one line, as without `indent`.
     pub const fn compact() -> Self {
-        Self { indent: None, depth: 0, has_items: false, scratch: Vec::new() }
+        Self::new(None)
     }
 
     /// One item per line, `indent` spaces for each level.
     pub const fn indented(indent: usize) -> Self {
-        Self { indent: Some(indent), depth: 0, has_items: false, scratch: Vec::new() }
+        Self::new(Some(indent))
+    }
+
+    /// Characters outside ASCII stand as they are, as with `ensure_ascii=False`.
+    #[must_use]
+    pub fn with_unicode(self) -> Self {
+        Self { unicode: true, ..self }
+    }
+
+    const fn new(indent: Option<usize>) -> Self {
+        Self { indent, depth: 0, has_items: false, unicode: false, scratch: Vec::new() }
     }
 
     fn open<W: ?Sized + Write>(&mut self, writer: &mut W, bracket: u8) -> io::Result<()> {
@@ -169,7 +181,7 @@ impl Formatter for PythonFormatter {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        if fragment.is_ascii() {
+        if self.unicode || fragment.is_ascii() {
             return writer.write_all(fragment.as_bytes());
         }
         self.scratch.clear();
@@ -228,7 +240,7 @@ impl Formatter for PythonFormatter {
 mod tests {
     use serde_json::json;
 
-    use super::{escape_into, float_repr, to_python_json, to_python_json_indented};
+    use super::{PythonFormatter, escape_into, float_repr, to_python_json, to_python_json_indented};
 
     #[test]
     fn floats_are_python_reprs() {
@@ -266,6 +278,8 @@ mod tests {
         let expect =
             "\"a\\\"\\\\\\n\\r\\t\\b\\f\\u0000\\u001f\u{7f}\\u0080\\u00e9\\ufeff\\ud83d\\ude42z\"";
         assert_eq!(String::from_utf8(out).unwrap(), expect);
+        let unicode = PythonFormatter::compact().with_unicode();
+        assert_eq!(super::dump(&json!(["é", "\n"]), unicode), r#"["é", "\n"]"#);
         assert_eq!(to_python_json(&json!("\u{1f}\"é")), r#""\u001f\"\u00e9""#);
     }
 

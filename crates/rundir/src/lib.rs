@@ -9,7 +9,7 @@
 //! | `environment.json` | versions, machine, server | before the first request |
 //! | `records.jsonl` | one raw [`RequestRecord`] a line | as each attempt ends |
 //! | `token_counts.jsonl` | one [`TokenCounts`] for each record, in the same order | after the run |
-//! | `load_summary.json` | what became of the conversations | after the run |
+//! | `run_facts.json` | what became of the conversations | after the run |
 //! | `report.json` | the run report | at the end |
 //!
 //! **Invariant:** a file that exists is readable at any moment, whatever killed the run: JSON
@@ -38,6 +38,6 @@ mod run_dir;
 pub use error::RunDirError;
 pub use json_lines::{JsonLines, LinesWriter};
 pub use run_dir::{
-    ENVIRONMENT_FILE, LOAD_SUMMARY_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RunDir,
+    ENVIRONMENT_FILE, RUN_FACTS_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RunDir,
     TOKEN_COUNTS_FILE,
 };

@@ -16,7 +16,7 @@ pub const RECORDS_FILE: &str = "records.jsonl";
 /// Local token counts, one line for each record.
 pub const TOKEN_COUNTS_FILE: &str = "token_counts.jsonl";
 /// What became of the conversations.
-pub const LOAD_SUMMARY_FILE: &str = "load_summary.json";
+pub const RUN_FACTS_FILE: &str = "run_facts.json";
 /// The run report.
 pub const REPORT_FILE: &str = "report.json";
 

@@ -1,2 +1,7 @@
-//! turnbench
-fn main() {}
+//! The `turnbench` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    turnbench::run()
+}

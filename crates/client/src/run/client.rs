@@ -75,14 +75,14 @@ impl Client<'_> {
         let response = self.session.send(request, limits, &mut reader).await;
         let input_messages = dialogue.messages_count();
 
-        let mut judged = reader.judge(response);
+        let mut judged = reader.judge(&response);
         if input.request.verify_output {
             judged.verify(script.recorded_answer(ticket.turn as usize - 1));
         }
         if judged.outcome.is_completed() {
             dialogue.answer(script, &judged.answer, input.request.history_reasoning);
         }
-        let end = judged.attempt_end(input.request.compat);
+        let end = judged.attempt_end();
         let after = shard.control.finish(ticket, end, clock.now());
         let goes_on = matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. });
         if goes_on || ticket.phase == Phase::Warmup {
@@ -95,7 +95,7 @@ impl Client<'_> {
             attempt: ticket.attempt,
             last_attempt: after.ends_turn(),
             client: ticket.client,
-            connection: judged.connection,
+            connection: response.connection,
             phase: ticket.phase,
             input_messages,
             request_bytes,
@@ -104,8 +104,8 @@ impl Client<'_> {
             stamps: judged.stamps,
             answer: judged.answer,
             usage: judged.usage,
-            reads_count: judged.reads_count,
-            client_delay_max_ns: judged.client_delay_max_ns,
+            reads_count: response.reads_count,
+            client_delay_max_ns: response.client_delay_max_ns,
         });
     }
     /// Builds what goes before and after the history.

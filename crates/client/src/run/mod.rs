@@ -60,6 +60,8 @@ pub struct RunEnd {
     pub warmup: Option<(LoadSummary, Nanos)>,
     /// The run proper's summary.
     pub summary: LoadSummary,
+    /// Whether [`Control::stop`] ended it.
+    pub interrupted: bool,
     /// Shards that panicked; their clients' work is missing.
     pub shards_panicked: u32,
     /// Records that had to wait because the channel was full.
@@ -96,6 +98,7 @@ pub fn run(
     let mut end = RunEnd {
         warmup: None,
         summary: LoadSummary::default(),
+        interrupted: false,
         shards_panicked: 0,
         sink_waits_count: 0,
     };
@@ -106,6 +109,7 @@ pub fn run(
     }
     run_phase(input, control, &dialogues, &head, sink, &mut end)?;
     end.summary = control.summary();
+    end.interrupted = control.is_stopped();
     Ok(end)
 }
 

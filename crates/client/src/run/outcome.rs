@@ -1,28 +1,86 @@
 use turnbench_load::AttemptEnd;
-use turnbench_model::{Answer, Compat, Failure, FailureKind, Message, Outcome, Usage};
+use turnbench_model::{
+    Answer, Compat, Failure, FailureKind, Message, Outcome, RequestPlan, Stamps, Usage,
+};
 
+use crate::api::{ChatDecoder, ReferenceEnd, decode_reference};
+use crate::http1::{Body, ResponseHead};
+use crate::session::BodySink;
 use crate::RawResponse;
+
+/// Reads one response, in turnbench's way or in the reference's.
+pub(crate) enum Reader {
+    Chat(Box<ChatDecoder>),
+    Reference { stream: bool },
+}
+
+impl BodySink for Reader {
+    fn take(&mut self, head: &ResponseHead, body: &mut Body) {
+        match self {
+            Self::Chat(decoder) => decoder.take(head, body),
+            Self::Reference { .. } => {}
+        }
+    }
+}
+
+impl Reader {
+    /// A reader for one response to a request formed by `plan`.
+    pub(crate) fn new(plan: &RequestPlan) -> Self {
+        match plan.compat {
+            Compat::None => Self::Chat(Box::new(ChatDecoder::new(plan.stream))),
+            Compat::Vllm => Self::Reference { stream: plan.stream },
+        }
+    }
+
+    /// Decodes what came, and judges it.
+    pub(crate) fn judge(self, response: &RawResponse) -> Judged {
+        match self {
+            Self::Chat(decoder) => {
+                let decoded = decoder.finish(response);
+                Judged {
+                    outcome: decoded.outcome,
+                    answer: decoded.answer,
+                    usage: decoded.usage,
+                    stamps: decoded.stamps,
+                    reference_end: None,
+                }
+            }
+            Self::Reference { stream } => {
+                let decoded = decode_reference(response, stream);
+                Judged {
+                    outcome: decoded.outcome,
+                    answer: decoded.answer,
+                    usage: None,
+                    stamps: decoded.stamps,
+                    reference_end: Some(decoded.end),
+                }
+            }
+        }
+    }
+}
 
 /// A response, read and judged.
 pub(crate) struct Judged {
+    pub(crate) outcome: Outcome,
     pub(crate) answer: Answer,
     pub(crate) usage: Option<Usage>,
-    pub(crate) outcome: Outcome,
-    /// Compat mode: the reference meets this failure with an exception, not with a rejection.
-    pub(crate) raised: bool,
+    pub(crate) stamps: Stamps,
+    /// Compat mode: how the reference takes it.
+    reference_end: Option<ReferenceEnd>,
 }
 
 impl Judged {
     /// What the driver is told.
-    pub(crate) fn attempt_end(&self, compat: Compat) -> AttemptEnd<'_> {
-        match (&self.outcome, compat) {
-            (Outcome::Completed, _) => AttemptEnd::Completed,
-            (Outcome::Failed(failure), Compat::None) => AttemptEnd::Failed(failure),
-            (Outcome::Failed(failure), Compat::Vllm) if failure.kind == FailureKind::Cancelled => {
-                AttemptEnd::Failed(failure)
-            }
-            (Outcome::Failed(_), Compat::Vllm) if self.raised => AttemptEnd::Raised,
-            (Outcome::Failed(_), Compat::Vllm) => AttemptEnd::Rejected,
+    pub(crate) fn attempt_end(&self) -> AttemptEnd<'_> {
+        let failure = match &self.outcome {
+            Outcome::Completed => return AttemptEnd::Completed,
+            Outcome::Failed(failure) => failure,
+        };
+        let own = matches!(failure.kind, FailureKind::Cancelled | FailureKind::HttpStatus);
+        match &self.reference_end {
+            Some(ReferenceEnd::Rejected) if !own => AttemptEnd::Rejected,
+            Some(_) if !own => AttemptEnd::Raised,
+            _ => AttemptEnd::Failed(failure),
         }
     }
 
@@ -31,7 +89,6 @@ impl Judged {
         let Some(recorded) = recorded.filter(|_| self.outcome.is_completed()) else { return };
         let expected = recorded.content.text();
         if self.answer.content != expected {
-            self.raised = true;
             self.outcome = Outcome::Failed(Failure {
                 kind: FailureKind::Mismatch,
                 status: None,

@@ -16,7 +16,7 @@ pub(crate) use generate::GenerateArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{CompatArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg};
 pub(crate) use serve::ServeArgs;
-pub(crate) use server::{HeaderArg, ServerArgs};
+pub(crate) use server::ServerArgs;
 pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
 
 /// The command line.

@@ -1,0 +1,26 @@
+//! One file per subcommand.
+
+mod conversations;
+mod demo;
+mod environment;
+mod generate;
+mod output;
+mod report;
+mod run;
+mod serve;
+mod show;
+mod tokenizer;
+
+use crate::args::Command;
+use crate::exit::{Exit, ExitCode};
+
+/// Runs a command.
+pub(crate) fn dispatch(command: Command) -> Result<ExitCode, Exit> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Generate(args) => generate::generate(&args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Report(args) => report::report(&args),
+    }
+}

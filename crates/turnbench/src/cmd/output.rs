@@ -1,0 +1,23 @@
+use std::io::{self, IsTerminal, Write};
+
+use crate::exit::{Exit, ExitCode, WithExitCode};
+
+/// Prints text to standard output; the reader may have gone (`| head`).
+pub(crate) fn print(text: &str) -> Result<(), Exit> {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.exit(ExitCode::Internal),
+    }
+}
+
+/// Whether standard output shows colours.
+pub(crate) fn color() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Says something on standard error that does not stop the command.
+pub(crate) fn warn(text: impl std::fmt::Display) {
+    let style = anstyle::AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{style}warning:{style:#} {text}");
+}

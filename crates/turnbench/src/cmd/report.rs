@@ -1,0 +1,50 @@
+use turnbench_metrics::{Environment, ReportInput, RunFacts, RunReport};
+use turnbench_model::{Plan, RequestRecord, TokenCounts};
+use turnbench_rundir::{
+    ENVIRONMENT_FILE, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE, RunDir, TOKEN_COUNTS_FILE,
+};
+
+use super::{conversations, output, show};
+use crate::args::{OutputFormat, ReportArgs};
+use crate::exit::{Exit, ExitCode, WithExitCode};
+
+/// `turnbench report`: everything anew from the raw records.
+pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
+    let run_dir = RunDir::open(&args.run_dir).or_usage()?;
+    let plan: Plan = run_dir
+        .read_json(PLAN_FILE)
+        .or_usage()?
+        .ok_or_else(|| Exit::usage("the run directory has no plan"))?;
+    let environment: Environment =
+        run_dir.read_json(ENVIRONMENT_FILE).or_usage()?.unwrap_or_default();
+    let records = run_dir.read_lines::<RequestRecord>(RECORDS_FILE).or_usage()?;
+    let counts = run_dir.read_lines::<TokenCounts>(TOKEN_COUNTS_FILE).or_usage()?.values;
+    let facts: Option<RunFacts> = run_dir.read_json(RUN_FACTS_FILE).or_usage()?;
+    if facts.is_none() {
+        output::warn(
+            "the run was cut short before its end; what became of unfinished conversations is \
+             taken from the records",
+        );
+    }
+    if records.cut {
+        output::warn("the last record was cut in writing and is left out");
+    }
+    let mut facts = facts.unwrap_or_else(|| RunFacts {
+        conversations: conversations::counts_from_records(&records.values, &plan),
+        interrupted: true,
+        ..RunFacts::default()
+    });
+    facts.between_turns |= args.verbose;
+    let report = RunReport::build(&ReportInput {
+        plan: &plan,
+        environment: &environment,
+        records: &records.values,
+        counts: &counts,
+        facts: &facts,
+    });
+    match args.format {
+        OutputFormat::Json => output::print(&show::json(&report)?)?,
+        OutputFormat::Table => output::print(&show::table(&report, &show::parameters(&plan)))?,
+    }
+    Ok(ExitCode::Done)
+}

@@ -1,0 +1,197 @@
+use std::path::Path;
+
+use anyhow::Context;
+use turnbench_client::run::RunEnd;
+use turnbench_metrics::{ConversationCounts, ReportInput, RunFacts, RunReport};
+use turnbench_model::{
+    Compat, FailureKind, RequestRecord, TokenCounts, TokenizerSource,
+};
+use turnbench_report::{
+    StatsKeys, Workbook, conversations_json, failed_requests_json,
+    failed_requests_path, stats_json,
+};
+use turnbench_rundir::{
+    REPORT_FILE, RUN_FACTS_FILE, RunDir, RunDirError, TOKEN_COUNTS_FILE,
+};
+use turnbench_workload::count_tokens;
+
+use super::Finished;
+use super::prepare::Prepared;
+use super::recorder::Recorded;
+use crate::args::{OutputFormat, RunArgs};
+use crate::cmd::conversations::Answered;
+use crate::cmd::{output, show};
+use crate::exit::{Exit, ExitCode};
+
+/// Computes the report, writes every file, prints. A file that cannot be written does not keep the
+/// others from being written.
+pub(crate) fn finish(
+    args: &RunArgs,
+    prepared: &Prepared,
+    run_dir: Option<&RunDir>,
+    end: &RunEnd,
+    recorded: Recorded,
+) -> Result<Finished, Exit> {
+    let records = &recorded.records;
+    let counts = token_counts(prepared, records);
+    let facts = facts(args, prepared, end);
+    let input = ReportInput {
+        plan: &prepared.plan,
+        environment: &prepared.environment,
+        records,
+        counts: &counts,
+        facts: &facts,
+    };
+    let report = RunReport::build(&input);
+    let mut problems: Vec<String> = recorded.disk_error.into_iter().collect();
+    if let Some(run_dir) = run_dir {
+        keep(&mut problems, write_run_dir(run_dir, &facts, &counts, &report));
+    }
+    write_outputs(&mut problems, args, prepared, end, &input, &report);
+    let parameters = show::parameters(&prepared.plan);
+    match args.format {
+        OutputFormat::Json => output::print(&show::json(&report)?)?,
+        OutputFormat::Table => output::print(&show::table(&report, &parameters))?,
+    }
+    if let Some(run_dir) = run_dir {
+        anstream::eprintln!("run directory: {}", run_dir.path().display());
+    }
+    for problem in &problems {
+        output::warn(problem);
+    }
+    if end.shards_panicked > 0 {
+        problems.push("a part of the client panicked".to_owned());
+    }
+    let code = if problems.is_empty() { exit_code(&report, records) } else { ExitCode::Internal };
+    Ok(Finished { report, code })
+}
+
+/// Local token counts; without a tokenizer, or when it fails, none.
+fn token_counts(prepared: &Prepared, records: &[RequestRecord]) -> Vec<TokenCounts> {
+    let Some(tokenizer) = &prepared.tokenizer else { return Vec::new() };
+    let only_missing = prepared.plan.workload.tokenizer == TokenizerSource::Server
+        && prepared.plan.compat == Compat::None;
+    match count_tokens(&prepared.conversations, records, tokenizer, only_missing) {
+        Ok(counts) => counts,
+        Err(error) => {
+            output::warn(format!("answers cannot be tokenized: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
+    let summary = &end.summary;
+    let count = |list: &[u32]| list.len() as u64;
+    // A conversation whose warm-up failed has failed; the run proper does not see it.
+    let lost_in_warmup = end.warmup.as_ref().map_or(0, |(warmup, _)| count(&warmup.failed));
+    RunFacts {
+        conversations: ConversationCounts {
+            total: prepared.conversations.len() as u64,
+            finished: count(&summary.finished),
+            unfinished: count(&summary.unfinished),
+            failed: count(&summary.failed) + lost_in_warmup,
+            not_started: count(&summary.not_started) + count(&summary.dropped),
+        },
+        warmup_runtime_ns: end.warmup.as_ref().map(|(_, runtime)| *runtime),
+        interrupted: end.interrupted,
+        between_turns: args.verbose,
+    }
+}
+
+fn write_run_dir(
+    run_dir: &RunDir,
+    facts: &RunFacts,
+    counts: &[TokenCounts],
+    report: &RunReport,
+) -> Result<(), RunDirError> {
+    run_dir.write_json(RUN_FACTS_FILE, facts)?;
+    if !counts.is_empty() {
+        let mut lines = run_dir.create_lines(TOKEN_COUNTS_FILE)?;
+        for one in counts {
+            lines.push(one)?;
+        }
+        lines.flush()?;
+    }
+    run_dir.write_json(REPORT_FILE, report)
+}
+
+/// `--output-file`, `--stats-json-output` and `--excel-output`.
+fn write_outputs(
+    problems: &mut Vec<String>,
+    args: &RunArgs,
+    prepared: &Prepared,
+    end: &RunEnd,
+    input: &ReportInput<'_>,
+    report: &RunReport,
+) {
+    let keys = match prepared.plan.compat {
+        Compat::Vllm => StatsKeys::Reference,
+        Compat::None => StatsKeys::All,
+    };
+    let rows = input.rows();
+    if let Some(path) = &prepared.outputs.stats_json {
+        keep(problems, stats_json(&rows, keys).map_err(Into::into).and_then(|text| write(path, text)));
+        if keys == StatsKeys::All && !report.counts.failed_requests.is_empty() {
+            let path = failed_requests_path(path);
+            let text = failed_requests_json(&report.counts.failed_requests);
+            keep(problems, text.map_err(Into::into).and_then(|text| write(&path, text)));
+        }
+    }
+    if let Some(path) = &prepared.outputs.conversations {
+        let mut answered = Answered::new(&prepared.conversations, input.records, &prepared.plan);
+        let finished = answered.take(&end.summary.finished);
+        let unfinished = match prepared.plan.compat {
+            Compat::Vllm => Vec::new(),
+            Compat::None => answered.take(&unfinished(end)),
+        };
+        let text = conversations_json(&finished, &unfinished);
+        keep(problems, text.map_err(Into::into).and_then(|text| write(path, text)));
+    }
+    if let Some(path) = &prepared.outputs.excel {
+        let workbook = Workbook {
+            parameters: &show::parameters(&prepared.plan),
+            generation: show::generation(&prepared.plan),
+            summaries: &report.summaries,
+            rows: &rows,
+            keys,
+            between_turns: args.verbose,
+        };
+        keep(problems, workbook.to_bytes().map_err(Into::into).and_then(|bytes| write(path, bytes)));
+    }
+}
+
+/// Conversations that were begun and did not reach their end.
+fn unfinished(end: &RunEnd) -> Vec<u32> {
+    let mut list = end.summary.unfinished.clone();
+    list.extend(&end.summary.failed);
+    list.sort_unstable();
+    list
+}
+
+fn write(path: &Path, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("cannot write '{}'", path.display()))
+}
+
+fn keep(problems: &mut Vec<String>, result: Result<(), impl Into<anyhow::Error>>) {
+    if let Err(error) = result {
+        problems.push(crate::exit::describe(&error.into()));
+    }
+}
+
+/// How the run went, in a number: nothing reached the server, nothing succeeded, an answer failed
+/// its verification, the run was interrupted, or all is well.
+fn exit_code(report: &RunReport, records: &[RequestRecord]) -> ExitCode {
+    let failures = || records.iter().filter_map(|record| record.outcome.failure());
+    if report.counts.interrupted {
+        ExitCode::Interrupted
+    } else if failures().any(|failure| failure.kind == FailureKind::Mismatch) {
+        ExitCode::GoalMissed
+    } else if records.iter().any(|record| record.outcome.is_completed()) || records.is_empty() {
+        ExitCode::Done
+    } else if failures().all(|failure| failure.kind == FailureKind::Connect) {
+        ExitCode::Unreachable
+    } else {
+        ExitCode::GoalMissed
+    }
+}

@@ -1,0 +1,90 @@
+//! `turnbench run`: prepare, replay, report.
+
+mod finish;
+mod prepare;
+mod progress;
+mod recorder;
+mod server;
+mod signals;
+mod wire;
+
+use std::sync::mpsc;
+
+use turnbench_client::run::{self as engine, Control, RunEnd};
+use turnbench_load::{ConversationShape, Driver};
+use turnbench_metrics::RunReport;
+use turnbench_rundir::{ENVIRONMENT_FILE, LinesWriter, PLAN_FILE, RECORDS_FILE, RunDir};
+
+use crate::args::RunArgs;
+use crate::cmd::output;
+use crate::exit::{Exit, ExitCode, WithExitCode};
+use prepare::Prepared;
+use progress::Progress;
+use recorder::Recorded;
+
+/// Records between the shards and the recorder.
+const CHANNEL_RECORDS: usize = 8_192;
+
+/// A run that has ended.
+pub(crate) struct Finished {
+    pub report: RunReport,
+    pub code: ExitCode,
+}
+
+/// `turnbench run`.
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Exit> {
+    Ok(execute(args)?.code)
+}
+
+/// Runs, prints, writes every file.
+pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
+    let prepared = prepare::prepare(args)?;
+    let run_dir = create_run_dir(&prepared)?;
+    if let Some(run_dir) = &run_dir {
+        anstream::eprintln!("run directory: {}", run_dir.path().display());
+    }
+    let (end, recorded) = replay(args, &prepared, run_dir.as_ref())?;
+    finish::finish(args, &prepared, run_dir.as_ref(), &end, recorded)
+}
+
+/// Creates the run directory with everything known before the first request.
+fn create_run_dir(prepared: &Prepared) -> Result<Option<RunDir>, Exit> {
+    let Some(path) = &prepared.run_dir else { return Ok(None) };
+    let run_dir = RunDir::create(path).or_usage()?;
+    run_dir.write_json(PLAN_FILE, &prepared.plan).or_usage()?;
+    run_dir.write_json(ENVIRONMENT_FILE, &prepared.environment).or_usage()?;
+    Ok(Some(run_dir))
+}
+
+/// Sends everything; the records go to the disk meanwhile.
+fn replay(
+    args: &RunArgs,
+    prepared: &Prepared,
+    run_dir: Option<&RunDir>,
+) -> Result<(RunEnd, Recorded), Exit> {
+    let shapes = prepared.conversations.iter().map(ConversationShape::from).collect();
+    let driver = Driver::new(&prepared.plan.load, shapes)?;
+    let control = Control::new(driver);
+    let input = wire::run_input(prepared);
+    let lines: Option<LinesWriter> =
+        run_dir.map(|run_dir| run_dir.create_lines(RECORDS_FILE)).transpose().or_usage()?;
+    let mut progress = Progress::start(control.planned_requests());
+    let _signals = signals::watch(&control)?;
+    let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
+    let outcome = std::thread::scope(|scope| {
+        let recorder = std::thread::Builder::new().name("recorder".to_owned()).spawn_scoped(
+            scope,
+            || recorder::record(&receiver, lines, &mut progress, args.verbose),
+        )?;
+        let end = engine::run(&input, &control, &sender);
+        drop(sender);
+        let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
+        Ok::<_, anyhow::Error>((end, recorded))
+    });
+    progress.end();
+    let (end, recorded) = outcome.exit(ExitCode::Internal)?;
+    if control.is_stopped() {
+        output::warn("interrupted; what was measured is kept");
+    }
+    Ok((end.or_usage()?, recorded))
+}

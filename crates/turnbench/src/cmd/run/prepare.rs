@@ -1,0 +1,181 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+use turnbench_client::http1::ChatHeaders;
+use turnbench_client::{BasePath, Connector, Endpoint, TlsOptions};
+use turnbench_metrics::Environment;
+use turnbench_model::{
+    Clock, Compat, Conversation, MonotonicClock, PLAN_SCHEMA_VERSION, Plan, Tokenizer,
+    TokenizerError, TokenizerSource, WorkloadPlan, WorkloadSource,
+};
+use turnbench_workload::{Input, InputFile, generate};
+
+use super::server::{self, ServerAccess};
+use crate::args::{CompatArg, RunArgs};
+use crate::cmd::{environment, output, tokenizer};
+use crate::exit::{Exit, WithExitCode};
+use crate::resolve::{self, OutputFiles};
+
+/// Everything known before the first request.
+pub(crate) struct Prepared {
+    pub plan: Plan,
+    pub environment: Environment,
+    pub conversations: Vec<Conversation>,
+    /// Tokens of each turn's recorded answer; `None` where there is no answer or no tokenizer.
+    pub answer_tokens: Vec<Vec<Option<u32>>>,
+    pub tokenizer: Option<Arc<dyn Tokenizer>>,
+    pub connector: Arc<Connector>,
+    pub headers: ChatHeaders,
+    pub outputs: OutputFiles,
+    pub run_dir: Option<PathBuf>,
+}
+
+/// Checks every flag and file, makes the workload, and asks the server what it is.
+pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
+    let compat = match args.compat {
+        Some(CompatArg::Vllm) => Compat::Vllm,
+        None => Compat::None,
+    };
+    let clock = Arc::new(MonotonicClock::start());
+    let now = Timestamp::from_nanosecond(i128::from(clock.unix_ns()))?;
+    let warmup_fractions = resolve::warmup_fractions(&args.warmup_percentages)?;
+    let request = resolve::request_plan(args, compat)?;
+    let (target, secrets) = resolve::target(&args.server, &args.model, compat)?;
+    let connector = connector(&target.url, args, compat, clock.clone())?;
+    let headers = ChatHeaders {
+        api_key: secrets.api_key,
+        custom: secrets.headers,
+        session_id: args.send_conversation_id,
+        offer_compression: compat == Compat::Vllm,
+    };
+    let file = InputFile::read(&args.input_file).or_usage()?;
+    for warning in &file.warnings {
+        output::warn(warning);
+    }
+    let count = match &file.input {
+        Input::Generator(config) => config.num_conversations as usize,
+        Input::Conversations(conversations) => conversations.len(),
+    };
+    let load = resolve::load_plan(args, compat, count)?;
+    let outputs = OutputFiles::check(args, now)?;
+    let source = tokenizer::source(&args.tokenizer, &args.model)?;
+    let access = ServerAccess { connector: &connector, headers: &headers };
+    let tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
+    let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args.seed)?;
+    let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref())?;
+    warn_of_open_lengths(args, tokenizer.is_some());
+    let mut environment = environment::environment(clock.unix_ns());
+    server::ask(&access, &target.served_model_name, compat, &mut environment)?;
+    let plan = Plan {
+        schema_version: PLAN_SCHEMA_VERSION,
+        compat,
+        target,
+        workload: WorkloadPlan {
+            model: args.model.clone(),
+            input_file: args.input_file.display().to_string(),
+            input_sha256: file.sha256,
+            source: kind,
+            conversations_count: conversations.len() as u32,
+            tokenizer: source,
+            seed: args.seed,
+        },
+        load,
+        request,
+        warmup_fractions,
+    };
+    let run_dir = resolve::run_dir_path(args.run_dir.as_deref(), &args.model, now);
+    Ok(Prepared {
+        plan,
+        environment,
+        conversations,
+        answer_tokens,
+        tokenizer,
+        connector,
+        headers,
+        outputs,
+        run_dir,
+    })
+}
+
+fn connector(
+    url: &str,
+    args: &RunArgs,
+    compat: Compat,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<Connector>, Exit> {
+    let base_path = match compat {
+        Compat::None => BasePath::Normalise,
+        Compat::Vllm => BasePath::Keep,
+    };
+    let endpoint = Endpoint::parse(url, base_path)
+        .map_err(|error| Exit::usage(format!("--{error}")))?;
+    let tls =
+        TlsOptions { insecure: args.server.insecure, ca_cert: args.server.ca_cert.clone() };
+    Ok(Arc::new(Connector::new(endpoint, &tls, clock).or_usage()?))
+}
+
+fn load_tokenizer(
+    source: &TokenizerSource,
+    args: &RunArgs,
+    access: &ServerAccess<'_>,
+    served_model_name: &str,
+) -> Result<Option<Arc<dyn Tokenizer>>, Exit> {
+    Ok(match source {
+        TokenizerSource::None => None,
+        TokenizerSource::Server => Some(server::tokenizer(access, served_model_name)?),
+        TokenizerSource::Directory(_) | TokenizerSource::Hub(_) | TokenizerSource::Builtin(_) => {
+            Some(tokenizer::load(source, args.tokenizer.decode_cleanup)?.tokenizer)
+        }
+    })
+}
+
+fn workload(
+    input: Input,
+    tokenizer: Option<&dyn Tokenizer>,
+    seed: u64,
+) -> Result<(WorkloadSource, Vec<Conversation>), Exit> {
+    match input {
+        Input::Conversations(conversations) => Ok((WorkloadSource::Conversations, conversations)),
+        Input::Generator(config) => {
+            let Some(tokenizer) = tokenizer else {
+                return Err(Exit::usage(
+                    "--tokenizer is none, but the input file is a generator config, whose \
+                     conversations are made with a tokenizer\nhint: --tokenizer builtin:o200k_base",
+                ));
+            };
+            let conversations = generate(&config, tokenizer, seed).or_usage()?;
+            Ok((WorkloadSource::Generator { parameters: config.parameters() }, conversations))
+        }
+    }
+}
+
+/// Each recorded answer's tokens, counted once, in parallel.
+fn answer_tokens(
+    conversations: &[Conversation],
+    tokenizer: Option<&dyn Tokenizer>,
+) -> Result<Vec<Vec<Option<u32>>>, Exit> {
+    let counted = conversations.par_iter().map(|conversation| {
+        let turns = conversation.turns().into_iter();
+        turns
+            .map(|turn| {
+                let (Some(answer), Some(tokenizer)) = (turn.answer, tokenizer) else {
+                    return Ok(None);
+                };
+                let text = conversation.messages[answer].content.text();
+                Ok(Some(u32::try_from(tokenizer.count(&text)?).unwrap_or(u32::MAX)))
+            })
+            .collect()
+    });
+    counted.collect::<Result<_, TokenizerError>>().or_usage()
+}
+
+fn warn_of_open_lengths(args: &RunArgs, has_tokenizer: bool) {
+    if !has_tokenizer && (args.limit_max_tokens == 0 || args.limit_min_tokens == 0) {
+        output::warn(
+            "without a tokenizer the recorded answers cannot be counted; the server decides how \
+             long its answers are\nhint: --limit-min-tokens and --limit-max-tokens fix it",
+        );
+    }
+}

@@ -1,0 +1,133 @@
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use turnbench_model::{Nanos, RequestRecord};
+
+/// Time between two plain progress lines.
+const LINE_INTERVAL: Nanos = Nanos::from_millis(5_000);
+
+/// Progress on stderr: a bar on a terminal, a line every five seconds otherwise.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    planned: u64,
+    completed: u64,
+    failed: u64,
+    ttft_ms: Average,
+    tpot_ms: Average,
+    next_line: Nanos,
+}
+
+impl Progress {
+    /// Progress towards `planned` requests.
+    pub(crate) fn start(planned: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| bar(planned));
+        Self {
+            bar,
+            planned,
+            completed: 0,
+            failed: 0,
+            ttft_ms: Average::default(),
+            tpot_ms: Average::default(),
+            next_line: LINE_INTERVAL,
+        }
+    }
+
+    /// Takes in a record.
+    pub(crate) fn record(&mut self, record: &RequestRecord) {
+        if !record.last_attempt {
+            return;
+        }
+        if record.outcome.is_completed() {
+            self.completed += 1;
+            let stamps = &record.stamps;
+            if let (Some(sent), Some(first), Some(last)) =
+                (stamps.sent_ns, stamps.first_token, stamps.last_token)
+            {
+                self.ttft_ms.add(first.at_ns.since(sent).as_millis_f64());
+                let chunks = record.answer.chunks_ns.len();
+                if chunks > 1 {
+                    let span = last.at_ns.since(first.at_ns).as_millis_f64();
+                    self.tpot_ms.add(span / (chunks - 1) as f64);
+                }
+            }
+        } else {
+            self.failed += 1;
+        }
+        let now = record.stamps.end.map_or(Nanos::ZERO, |end| end.read_ns);
+        self.show(now);
+    }
+
+    fn show(&mut self, now: Nanos) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.completed + self.failed);
+            bar.set_message(self.message());
+        } else if now >= self.next_line {
+            self.next_line = now + LINE_INTERVAL;
+            let done = self.completed + self.failed;
+            let rate = done as f64 / now.as_secs_f64();
+            let left = self.planned.saturating_sub(done) as f64 / rate.max(f64::MIN_POSITIVE);
+            anstream::eprintln!(
+                "{done}/{} requests, {rate:.1}/s, about {left:.0} s left, {}",
+                self.planned,
+                self.message()
+            );
+        }
+    }
+
+    fn message(&self) -> String {
+        let mut text =
+            format!("TTFT {} ms, TPOT {} ms", self.ttft_ms.text(), self.tpot_ms.text());
+        if self.failed > 0 {
+            text.push_str(&format!(", {} failed", self.failed));
+        }
+        text
+    }
+
+    /// Says something above the bar.
+    pub(crate) fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| anstream::eprintln!("{text}")),
+            None => anstream::eprintln!("{text}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(planned: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(
+        Some(planned),
+        ProgressDrawTarget::stderr_with_hz(10),
+    );
+    let style = ProgressStyle::with_template(
+        "{bar:24} {pos}/{len} requests, {per_sec:.1}, {eta} left, {msg}",
+    );
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A moving average that forgets slowly, for people to watch; no result comes from it.
+#[derive(Default)]
+struct Average {
+    value: Option<f64>,
+}
+
+impl Average {
+    fn add(&mut self, sample: f64) {
+        const WEIGHT: f64 = 0.05;
+        self.value = Some(self.value.map_or(sample, |value| value + WEIGHT * (sample - value)));
+    }
+
+    fn text(&self) -> String {
+        self.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
+    }
+}

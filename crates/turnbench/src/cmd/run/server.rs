@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use turnbench_client::http1::ChatHeaders;
+use turnbench_client::{ClientError, Connector, ServerTokenizer, server_info};
+use turnbench_metrics::{Environment, ServerModel};
+use turnbench_model::{Compat, Tokenizer};
+
+use crate::cmd::output;
+use crate::exit::{Exit, ExitCode};
+
+/// How the server is reached before the run.
+pub(crate) struct ServerAccess<'a> {
+    pub connector: &'a Arc<Connector>,
+    pub headers: &'a ChatHeaders,
+}
+
+/// Asks the server for its version and models, and checks the model's name.
+pub(crate) fn ask(
+    access: &ServerAccess<'_>,
+    model: &str,
+    compat: Compat,
+    environment: &mut Environment,
+) -> Result<(), Exit> {
+    let info = server_info(access.connector, access.headers).map_err(unreachable)?;
+    environment.server_version.clone_from(&info.version);
+    environment.server_models = info
+        .models
+        .iter()
+        .map(|model| ServerModel { id: model.id.clone(), max_model_len: model.max_model_len })
+        .collect();
+    let known = info.models.iter().any(|known| known.id == model);
+    if known || info.models.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = info.models.iter().map(|model| model.id.as_str()).collect();
+    let text = format!(
+        "the server at {} has no model '{model}'; it has: {}\nhint: --served-model-name {}",
+        access.connector.endpoint().url(""),
+        names.join(", "),
+        names[0]
+    );
+    match compat {
+        // The reference sends whatever name it was given.
+        Compat::Vllm => {
+            output::warn(text);
+            Ok(())
+        }
+        Compat::None => Err(Exit::usage(text)),
+    }
+}
+
+/// The server's own tokenizer.
+pub(crate) fn tokenizer(
+    access: &ServerAccess<'_>,
+    model: &str,
+) -> Result<Arc<dyn Tokenizer>, Exit> {
+    ServerTokenizer::new(access.connector, access.headers, model)
+        .map(|tokenizer| Arc::new(tokenizer) as Arc<dyn Tokenizer>)
+        .map_err(unreachable)
+}
+
+fn unreachable(error: ClientError) -> Exit {
+    let code = match error {
+        ClientError::Unreachable { .. } => ExitCode::Unreachable,
+        _ => ExitCode::Usage,
+    };
+    Exit { code, error: error.into() }
+}

@@ -1,0 +1,77 @@
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use turnbench_client::run::Control;
+
+use crate::exit::{Exit, ExitCode};
+
+/// How long requests in flight may go on after the first Ctrl-C.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Ends the watch when dropped.
+pub(crate) struct Watch {
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+/// Ctrl-C (or SIGTERM) once: sends nothing more, and cuts off after two seconds what is still in
+/// flight. Twice: ends the program at once; what was recorded is on disk.
+pub(crate) fn watch(control: &Arc<Control>) -> Result<Watch, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _context = runtime.enter();
+        Signals::new()?
+    };
+    let control = Arc::clone(control);
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                () = signals.next() => control.stop(),
+                _ = &mut stopped => return,
+            }
+            anstream::eprintln!(
+                "interrupted: waiting up to {} s for requests in flight; again to end at once",
+                GRACE.as_secs()
+            );
+            tokio::select! {
+                () = signals.next() => at_once(),
+                () = tokio::time::sleep(GRACE) => control.cut(),
+                _ = &mut stopped => return,
+            }
+            tokio::select! {
+                () = signals.next() => at_once(),
+                _ = &mut stopped => {}
+            }
+        });
+    })?;
+    Ok(Watch { _stop: stop })
+}
+
+#[allow(clippy::disallowed_methods, reason = "the second Ctrl-C ends the program at once")]
+fn at_once() {
+    std::process::exit(ExitCode::Interrupted as i32);
+}
+
+/// The signals that ask the program to end.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

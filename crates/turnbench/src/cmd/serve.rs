@@ -1,0 +1,83 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use turnbench_model::{MonotonicClock, TokenizerSource};
+use turnbench_simserver::engine::EngineOptions;
+use turnbench_simserver::{Server, ServerOptions};
+use turnbench_workload::TokenizerSpec;
+
+use super::tokenizer;
+use crate::args::{DecodeCleanupArg, ServeArgs};
+use crate::exit::{Exit, ExitCode, WithExitCode};
+
+/// Nanoseconds of a millisecond.
+const NANOS_PER_MILLI: f64 = 1e6;
+
+/// `turnbench serve`.
+pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Exit> {
+    let source = TokenizerSpec::parse(&args.model)
+        .map_err(|error| Exit::usage(format!("--model: {error}")))?;
+    if matches!(source, TokenizerSource::Server | TokenizerSource::None) {
+        return Err(Exit::usage(format!(
+            "--model is '{}'; the simulated server needs a tokenizer: a directory, a Hub id, \
+             builtin:o200k_base or builtin:cl100k_base",
+            args.model
+        )));
+    }
+    let options = options(args)?;
+    let loaded = tokenizer::load(&source, DecodeCleanupArg::Auto)?;
+    let address = SocketAddr::new(args.host, args.port);
+    let clock = Arc::new(MonotonicClock::start());
+    let name = options.served_model_name.clone();
+    let server =
+        Server::bind(address, options, loaded.tokenizer, loaded.template, clock).or_usage()?;
+    anstream::eprintln!(
+        "simulated server for model '{name}' on http://{}; Ctrl-C stops it",
+        server.local_addr()
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        server
+            .serve(async {
+                // Without a signal handler the default one ends the process, which is as good.
+                let _ = tokio::signal::ctrl_c().await;
+            })
+            .await
+    })?;
+    Ok(ExitCode::Done)
+}
+
+fn options(args: &ServeArgs) -> Result<ServerOptions, Exit> {
+    let millis = |flag: &str, value: f64| {
+        if value.is_finite() && (0.0..=60_000.0).contains(&value) {
+            Ok((value * NANOS_PER_MILLI).round() as u64)
+        } else {
+            Err(Exit::usage(format!("{flag} is {value}; it must be from 0 to 60000 milliseconds")))
+        }
+    };
+    let options = ServerOptions {
+        engine: EngineOptions {
+            block_size: args.block_size,
+            kv_blocks: args.kv_blocks,
+            max_num_batched_tokens: args.max_num_batched_tokens,
+            max_num_seqs: args.max_num_seqs,
+            max_model_len: args.max_model_len,
+            prefill_tokens_per_sec: args.prefill_tokens_per_sec,
+            decode_ns: millis("--decode-ms", args.decode_ms)?,
+            decode_ns_per_seq: millis("--decode-ms-per-seq", args.decode_ms_per_seq)?,
+            prefix_caching: !args.no_enable_prefix_caching,
+            chunked_prefill: !args.no_enable_chunked_prefill,
+            ..EngineOptions::default()
+        },
+        served_model_name: args.served_model_name.clone().unwrap_or_else(|| args.model.clone()),
+        model_root: args.model.clone(),
+        tokens_per_chunk: args.tokens_per_chunk,
+        prompt_tokens_details: !args.no_prompt_tokens_details,
+        api_key: args.api_key.clone(),
+        seed: args.seed,
+        truth: args.truth.clone(),
+        ..ServerOptions::default()
+    };
+    options.validate().or_usage()?;
+    Ok(options)
+}

@@ -1,0 +1,14 @@
+//! From what the user typed to what will be done. Every rule about a flag's value is here;
+//! nothing here touches the network.
+
+mod load;
+mod output;
+mod request;
+mod target;
+mod warmup;
+
+pub(crate) use load::load_plan;
+pub(crate) use output::{OutputFiles, run_dir_path};
+pub(crate) use request::request_plan;
+pub(crate) use target::target;
+pub(crate) use warmup::warmup_fractions;

@@ -1,0 +1,77 @@
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use turnbench_report::workbook_file_name;
+
+use crate::args::RunArgs;
+use crate::exit::Exit;
+
+/// Files to write at the end, proven writable before the first request.
+#[derive(Debug, Default)]
+pub(crate) struct OutputFiles {
+    pub conversations: Option<PathBuf>,
+    pub stats_json: Option<PathBuf>,
+    pub excel: Option<PathBuf>,
+}
+
+impl OutputFiles {
+    /// Checks that every file can be written; a file that was not there is not left behind.
+    pub(crate) fn check(args: &RunArgs, now: Timestamp) -> Result<Self, Exit> {
+        let files = Self {
+            conversations: args.output_file.clone(),
+            stats_json: args.stats_json_output.clone(),
+            excel: args.excel_output.then(|| excel_path(args.num_clients, now)),
+        };
+        for (flag, path) in [
+            ("--output-file", &files.conversations),
+            ("--stats-json-output", &files.stats_json),
+            ("--excel-output", &files.excel),
+        ] {
+            if let Some(path) = path {
+                check_writable(flag, path)?;
+            }
+        }
+        Ok(files)
+    }
+}
+
+fn check_writable(flag: &str, path: &Path) -> Result<(), Exit> {
+    let existed = path.exists();
+    match OpenOptions::new().append(true).create(true).open(path) {
+        Ok(_) => {
+            if !existed {
+                let _ = std::fs::remove_file(path);
+            }
+            Ok(())
+        }
+        Err(error) => Err(Exit::usage(format!(
+            "{flag}: cannot write '{}': {error}\nhint: nothing was sent; name a file in a \
+             directory that exists",
+            path.display()
+        ))),
+    }
+}
+
+/// The reference's file name, in the working directory.
+fn excel_path(clients: i64, now: Timestamp) -> PathBuf {
+    let local = now.to_zoned(TimeZone::system()).datetime();
+    PathBuf::from(workbook_file_name(u32::try_from(clients).unwrap_or(u32::MAX), local))
+}
+
+/// `--run-dir`, or `runs/<UTC time>-<model>`; `None` for "none".
+pub(crate) fn run_dir_path(given: Option<&str>, model: &str, now: Timestamp) -> Option<PathBuf> {
+    match given {
+        Some("none") => None,
+        Some(path) => Some(PathBuf::from(path)),
+        None => {
+            let name = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
+            let name: String = name
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+                .collect();
+            Some(Path::new("runs").join(format!("{}-{name}", now.strftime("%Y%m%dT%H%M%SZ"))))
+        }
+    }
+}
