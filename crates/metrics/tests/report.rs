@@ -106,6 +106,15 @@ fn every_number_of_a_report_is_defined() {
         assert!(definition(&headline.id).is_some(), "{}", headline.id);
     }
     assert_eq!(report.metric("itl_ms").unwrap().count, 18);
+    let json = serde_json::to_value(&report).unwrap();
+    let requests = &json["counts"]["requests"];
+    for part in
+        [requests, &json["throughput"], &json["cache"], &json["ttft_correction"], &json["client"]]
+    {
+        for key in part.as_object().unwrap().keys() {
+            assert!(definition(key).is_some(), "{key}");
+        }
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub use export::{
 };
 pub use terminal::{
     GeneratorStatistics, Parameters, ReferenceStyle, client_text, conversations_text,
-    correction_text, demo_text, generator_text, headlines_text, outcome_text, parameters_text,
-    statistics_text, turns_text,
+    correction_text, demo_text, generation_parameters, generator_text, headlines_text,
+    outcome_text, parameters_text, statistics_text, turns_text,
 };
 pub use turnbench_metrics::metrics_markdown;

@@ -107,6 +107,22 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "attempts after the first at the same turn",
     ),
     define(
+        "warmup_attempts",
+        "",
+        "Warm-up attempts",
+        Source::Client,
+        Group::Run,
+        "attempts of the warm-up step, in no other count",
+    ),
+    define(
+        "warmup_failed_attempts",
+        "",
+        "Failed warm-up attempts",
+        Source::Client,
+        Group::Run,
+        "those of them that failed",
+    ),
+    define(
         "finished_conversations",
         "",
         "Finished conversations",

@@ -41,10 +41,7 @@ impl TurnSummary {
     }
 
     fn of(rows: &[&RequestRow]) -> Option<Self> {
-        let mut percents = percents_for(rows.len());
-        if !percents.contains(&99.0) {
-            percents.push(99.0);
-        }
+        let percents = percents_for(rows.len());
         let describe = |value: fn(&RequestRow) -> Option<f64>| {
             Describe::of(&rows.iter().map(|row| value(row)).collect::<Vec<_>>(), &percents)
         };

@@ -137,7 +137,7 @@ fn write_parameter(
 ) -> Result<(), XlsxError> {
     match value {
         ParameterValue::Text(text) => sheet.write(line, column, text)?,
-        ParameterValue::Integer(number) => sheet.write(line, column, *number)?,
+        ParameterValue::Integer(number) => sheet.write(line, column, *number as f64)?,
         ParameterValue::Absent => return Ok(()),
     };
     Ok(())

@@ -16,8 +16,8 @@ pub(crate) use frame::Frame;
 pub use headlines::headlines_text;
 pub use outcome::{correction_text, outcome_text};
 pub use reference::{
-    GeneratorStatistics, Parameters, conversations_text, generator_text, parameters_text,
-    statistics_text,
+    GeneratorStatistics, Parameters, conversations_text, generation_parameters, generator_text,
+    parameters_text, statistics_text,
 };
 pub(crate) use reference::{ParameterValue, rates};
 pub use style::ReferenceStyle;

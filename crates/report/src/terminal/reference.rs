@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use turnbench_metrics::{Describe, Summary};
-use turnbench_model::Plan;
+use turnbench_model::{Plan, WorkloadSource};
 
 use super::frame::Frame;
 use super::style::ReferenceStyle;
@@ -38,7 +38,7 @@ pub struct Parameters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ParameterValue {
     Text(String),
-    Integer(i64),
+    Integer(i128),
     Absent,
 }
 
@@ -60,14 +60,15 @@ impl Parameters {
 
     /// Names and values in order; token limits only where there are any.
     pub(crate) fn entries(&self) -> Vec<(&'static str, ParameterValue)> {
-        let integer =
-            |value: Option<i64>| value.map_or(ParameterValue::Absent, ParameterValue::Integer);
+        let integer = |value: Option<i64>| {
+            value.map_or(ParameterValue::Absent, |value| ParameterValue::Integer(value.into()))
+        };
         let mut entries = vec![
             ("model", ParameterValue::Text(self.model.clone())),
             ("num_clients", ParameterValue::Integer(self.num_clients.into())),
             ("num_conversations", ParameterValue::Integer(self.num_conversations.into())),
             ("active_conversations", integer(self.active_conversations.map(i64::from))),
-            ("seed", ParameterValue::Integer(self.seed as i64)),
+            ("seed", ParameterValue::Integer(self.seed.into())),
         ];
         let limits = [("min_tokens", self.min_tokens), ("max_tokens", self.max_tokens)];
         for (name, limit) in limits.into_iter().filter(|(_, limit)| limit.is_some()) {
@@ -84,6 +85,14 @@ impl std::fmt::Display for ParameterValue {
             Self::Integer(number) => write!(formatter, "{number}"),
             Self::Absent => formatter.write_str("None"),
         }
+    }
+}
+
+/// The generation parameters of a run; none when it replays a list of conversations.
+pub fn generation_parameters(plan: &Plan) -> &[(String, String)] {
+    match &plan.workload.source {
+        WorkloadSource::Generator { parameters } => parameters,
+        WorkloadSource::Conversations => &[],
     }
 }
 
