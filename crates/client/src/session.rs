@@ -122,7 +122,7 @@ impl Session {
             ended = self.attempt(request, &*clock, &mut attempt, sink) => ended,
             () = limits.cancel.cancelled() => Err(TransportError::Cancelled),
             () = timer => {
-                let limit_ms = deadline.map_or(0, |left| left.0 / 1_000_000);
+                let limit_ms = deadline.map_or(0, |left| left.0.div_ceil(1_000_000));
                 Err(TransportError::Timeout { limit_ms })
             }
         };
