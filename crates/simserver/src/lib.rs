@@ -43,6 +43,8 @@ mod vocabulary;
 #[cfg(test)]
 mod recordings;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod words;
 
 pub use error::Error;

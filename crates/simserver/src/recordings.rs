@@ -46,10 +46,10 @@ impl Recording {
         for field in self.request["headers"].as_array().unwrap() {
             let (name, value) = (field[0].as_str().unwrap(), field[1].as_str().unwrap());
             if !["Host", "Content-Length"].contains(&name) {
-                out.push_str(&format!("{name}: {value}\r\n"));
+                out.extend([name, ": ", value, "\r\n"]);
             }
         }
-        out.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        out.extend(["Content-Length: ", &body.len().to_string(), "\r\n\r\n", &body]);
         out.into_bytes()
     }
 
@@ -111,7 +111,7 @@ fn blank(text: &str, key: &str, end: char) -> String {
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let rest = piece.find(end).map_or("", |at| &piece[at..]);
-        out.push_str(&format!("{key}*{rest}"));
+        out.extend([key, "*", rest]);
     }
     out
 }

@@ -204,9 +204,12 @@ async fn connection(service: Arc<Service>, watch: Arc<WriteWatch>, stream: TcpSt
 }
 
 fn listen(addr: SocketAddr) -> Result<StdListener, Error> {
-    let listener = StdListener::bind(addr).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => Error::AddressInUse { addr },
-        _ => Error::Bind { addr, source },
+    let listener = StdListener::bind(addr).map_err(|source| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Error::AddressInUse { addr }
+        } else {
+            Error::Bind { addr, source }
+        }
     })?;
     listener.set_nonblocking(true).map_err(|source| Error::Bind { addr, source })?;
     lengthen_backlog(&listener);

@@ -139,16 +139,14 @@ pub(crate) async fn answer(
         let allow = if route.method() == Method::POST { "POST" } else { "GET" };
         return Ok(head.wrong_method(allow));
     }
-    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            let error = ApiError {
-                status: StatusCode::PAYLOAD_TOO_LARGE,
-                ..ApiError::bad_request(format!("body above {BODY_BYTES_MAX} bytes, or cut off"))
-            };
-            return Ok(head.full(error.status, Some(JSON), error.body()));
-        }
+    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+        let error = ApiError {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..ApiError::bad_request(format!("body above {BODY_BYTES_MAX} bytes, or cut off"))
+        };
+        return Ok(head.full(error.status, Some(JSON), error.body()));
     };
+    let body = body.to_bytes();
     let arrival = service.arrival(&connection);
     let received = Received { headers: &parts.headers, body, arrival, connection: &connection };
     let answered = service.route(route, &received, head.clone()).await;

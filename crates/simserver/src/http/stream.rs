@@ -40,10 +40,8 @@ impl Body for Reply {
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Full(body) => body.is_end_stream(),
-            Self::Events(_) => false,
-        }
+        // Also for an empty body: hyper would move `content-length: 0` to the end of the fields.
+        false
     }
 
     fn size_hint(&self) -> SizeHint {
