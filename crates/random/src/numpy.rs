@@ -14,6 +14,11 @@ impl NumpyStream {
         Self { mt: Mt19937::from_seed(seed), cached_normal: None }
     }
 
+    /// `numpy.random.seed([words])`, for what does not fit 32 bits.
+    pub fn from_key(words: &[u32]) -> Self {
+        Self { mt: Mt19937::from_key(words), cached_normal: None }
+    }
+
     /// The next raw word.
     pub fn next_u32(&mut self) -> u32 {
         self.mt.next_u32()

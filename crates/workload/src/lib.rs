@@ -1,1 +1,49 @@
-//! turnbench-workload
+//! Workloads: input files, generation of conversations, tokenizers.
+//!
+//! It reads generator configs and lists of conversations, makes conversations from texts exactly
+//! as vLLM's multi-turn benchmark does for the same seed, and loads tokenizers and chat templates
+//! from directories, the Hugging Face Hub or the binary itself. It knows nothing of servers and
+//! requests, prints nothing (what is worth telling comes back as [`Warning`]s) and takes
+//! randomness from a seed only.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use turnbench_workload::{
+//!     DecodeCleanup, Input, InputFile, TokenizerSpec, generate, load_tokenizer,
+//!     write_conversations_json,
+//! };
+//!
+//! let file = InputFile::read(Path::new("generate_multi_turn.json"))?;
+//! let Input::Generator(config) = file.input else { panic!("a list of conversations") };
+//! let source = TokenizerSpec::parse("builtin:o200k_base")?;
+//! let loaded = load_tokenizer(&source, DecodeCleanup::Auto)?;
+//! let conversations = generate(&config, &loaded.tokenizer, 0)?;
+//! write_conversations_json(&conversations, 4, &mut std::io::stdout().lock())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod config;
+mod conversations;
+mod distribution;
+mod error;
+mod generate;
+mod input;
+mod json_file;
+mod number;
+mod token_counts;
+mod tokenizer;
+mod warning;
+
+pub use config::GeneratorConfig;
+pub use conversations::write_conversations_json;
+pub use distribution::Distribution;
+pub use error::{TextPart, WorkloadError};
+pub use generate::{generate, generate_from};
+pub use input::{Input, InputFile};
+pub use number::Number;
+pub use token_counts::count_tokens;
+pub use tokenizer::{
+    BuiltinTokenizer, DecodeCleanup, HfTokenizer, HubSettings, JinjaTemplate, LoadError, Loaded,
+    TokenizerSpec, load_tokenizer, load_tokenizer_with,
+};
+pub use warning::Warning;

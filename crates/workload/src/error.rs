@@ -1,0 +1,139 @@
+use std::io;
+use std::path::PathBuf;
+
+use turnbench_model::TokenizerError;
+use turnbench_random::RandomError;
+
+/// Why a workload or a tokenizer could not be made. Every text stands for itself: it names the file
+/// and the place in it, what was seen and what is allowed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkloadError {
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is not UTF-8 text.
+    #[error("{}:{line}: invalid UTF-8 at byte {offset}, expected UTF-8 text", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Line of the first bad byte, from 1.
+        line: usize,
+        /// Offset of the first bad byte.
+        offset: usize,
+    },
+    /// A file is not JSON.
+    #[error("{}:{line}:{column}: malformed JSON: {problem}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What was expected or found.
+        problem: String,
+    },
+    /// A value in a JSON file is not what it must be.
+    #[error("{}: {field} {seen}, allowed is {allowed}{}", path.display(), hint_line(*hint))]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// JSON path, e.g. `prompt_input.num_tokens.min` or `[3].messages[0].role`.
+        field: String,
+        /// What was found there: `is …`, or `is missing`.
+        seen: String,
+        /// What is allowed.
+        allowed: String,
+        /// A way out, where there is one to name.
+        hint: Option<&'static str>,
+    },
+    /// Two conversations share an id.
+    #[error("{}: [{second}].id is {id:?}, as [{first}].id already is, allowed is an id that no \
+             other conversation has", path.display())]
+    DuplicateId {
+        /// The file.
+        path: PathBuf,
+        /// The id.
+        id: String,
+        /// Index of the first conversation with it.
+        first: usize,
+        /// Index of the second.
+        second: usize,
+    },
+    /// A parameter from which nothing can be drawn.
+    #[error("cannot draw {field}: {source}")]
+    Draw {
+        /// JSON path of the distribution.
+        field: &'static str,
+        /// Why.
+        #[source]
+        source: RandomError,
+    },
+    /// The draws ask for more messages than a workload may hold.
+    #[error(
+        "prompt_input.num_turns asks for {count} messages in all, allowed is at most {max}\n\
+             hint: cap the distribution with \"max\""
+    )]
+    TooManyMessages {
+        /// Messages asked for.
+        count: u64,
+        /// Most that are allowed.
+        max: u64,
+    },
+    /// The text files are too short for a piece of the workload.
+    #[error(
+        "text_files hold {available} tokens, but the {part} of conversation {conversation}, \
+             message {message}, needs more than {needed}\nhint: add text files, or lower \
+             num_conversations, prefix_num_tokens or num_tokens"
+    )]
+    TextTooShort {
+        /// Which piece.
+        part: TextPart,
+        /// Index of the conversation, from 0.
+        conversation: usize,
+        /// Index of the message, from 0.
+        message: usize,
+        /// The token count that the text must exceed.
+        needed: u64,
+        /// Tokens of all text files.
+        available: usize,
+    },
+    /// Encoding or decoding failed.
+    #[error("tokenizer failed: {0}")]
+    Tokenizer(#[from] TokenizerError),
+    /// A tokenizer could not be had.
+    #[error(transparent)]
+    Load(#[from] crate::tokenizer::LoadError),
+}
+
+/// The piece of text for which the text files were too short.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TextPart {
+    /// The conversation's own prefix, in its first message.
+    Prefix,
+    /// The text of a user message.
+    Prompt,
+    /// An assistant message.
+    Answer,
+}
+
+impl std::fmt::Display for TextPart {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Prefix => "prefix",
+            Self::Prompt => "prompt",
+            Self::Answer => "answer",
+        })
+    }
+}
+
+fn hint_line(hint: Option<&'static str>) -> String {
+    hint.map(|text| format!("\nhint: {text}")).unwrap_or_default()
+}

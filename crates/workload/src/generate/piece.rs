@@ -1,0 +1,68 @@
+use std::ops::Range;
+
+use turnbench_model::Tokenizer;
+
+use crate::WorkloadError;
+
+/// A tokenized text of which pieces are turned back into text.
+pub(super) struct Pieces<'a> {
+    tokens: &'a [u32],
+    tokenizer: &'a dyn Tokenizer,
+    /// The bytes of all tokens, where decoding is nothing but putting them together.
+    bytes: Option<TokenBytes>,
+}
+
+struct TokenBytes {
+    bytes: Vec<u8>,
+    /// Where each token begins; one more than there are tokens.
+    starts: Vec<usize>,
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) fn new(tokens: &'a [u32], tokenizer: &'a dyn Tokenizer) -> Self {
+        Self { tokens, tokenizer, bytes: TokenBytes::of(tokens, tokenizer) }
+    }
+
+    /// The text of the tokens in `place`, which lies within the text.
+    pub(super) fn text(&self, place: Range<usize>) -> Result<String, WorkloadError> {
+        let mut text = String::new();
+        self.push_text(place, &mut text)?;
+        Ok(text)
+    }
+
+    /// Appends the text of the tokens in `place`, which lies within the text.
+    pub(super) fn push_text(
+        &self,
+        place: Range<usize>,
+        text: &mut String,
+    ) -> Result<(), WorkloadError> {
+        match &self.bytes {
+            Some(bytes) => text.push_str(&String::from_utf8_lossy(bytes.piece(&place))),
+            None => text.push_str(&self.tokenizer.decode(&self.tokens[place])?),
+        }
+        Ok(())
+    }
+}
+
+impl TokenBytes {
+    fn of(tokens: &[u32], tokenizer: &dyn Tokenizer) -> Option<Self> {
+        // NOTE(perf): asked for once per id, not per token: a text repeats few thousand ids.
+        let mut known: Vec<Option<Vec<u8>>> = vec![None; tokenizer.vocab_size() as usize];
+        let mut bytes = Vec::new();
+        let mut starts = Vec::with_capacity(tokens.len() + 1);
+        for &id in tokens {
+            starts.push(bytes.len());
+            let slot = known.get_mut(id as usize)?;
+            if slot.is_none() {
+                *slot = Some(tokenizer.token_bytes(id)?);
+            }
+            bytes.extend_from_slice(slot.as_deref()?);
+        }
+        starts.push(bytes.len());
+        Some(Self { bytes, starts })
+    }
+
+    fn piece(&self, place: &Range<usize>) -> &[u8] {
+        &self.bytes[self.starts[place.start]..self.starts[place.end]]
+    }
+}

@@ -1,0 +1,144 @@
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::{Warning, WorkloadError};
+
+/// Reads a UTF-8 text file.
+pub(crate) fn read_text(path: &Path) -> Result<String, WorkloadError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| WorkloadError::Read { path: path.to_owned(), source })?;
+    to_text(path, bytes)
+}
+
+/// Reads bytes as UTF-8 text.
+pub(crate) fn to_text(path: &Path, bytes: Vec<u8>) -> Result<String, WorkloadError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..offset].split(|&byte| byte == b'\n').count();
+        WorkloadError::NotUtf8 { path: path.to_owned(), line, offset }
+    })
+}
+
+/// Parses JSON text; a byte order mark before it is ignored.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Value, WorkloadError> {
+    serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| {
+        let message = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let problem = message.strip_suffix(&place).unwrap_or(&message).to_owned();
+        WorkloadError::Syntax {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+            problem,
+        }
+    })
+}
+
+/// A value of a JSON file together with its place, so that complaints about it can name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Node<'a> {
+    path: &'a Path,
+    pub(crate) field: String,
+    value: Option<&'a Value>,
+}
+
+impl<'a> Node<'a> {
+    /// The whole document.
+    pub(crate) fn root(path: &'a Path, value: &'a Value) -> Self {
+        Self { path, field: String::new(), value: Some(value) }
+    }
+
+    /// The value under `key`, present or not.
+    pub(crate) fn key(&self, key: &str) -> Self {
+        let field = match self.field.as_str() {
+            "" => key.to_owned(),
+            field => format!("{field}.{key}"),
+        };
+        Self { path: self.path, field, value: self.value.and_then(|value| value.get(key)) }
+    }
+
+    /// The items of a list.
+    pub(crate) fn items(&self) -> Option<impl Iterator<Item = Self> + use<'_, 'a>> {
+        let items = self.value?.as_array()?;
+        Some(items.iter().enumerate().map(|(index, item)| Self {
+            path: self.path,
+            field: format!("{}[{index}]", self.field),
+            value: Some(item),
+        }))
+    }
+
+    /// The value; `None` where the key is absent.
+    pub(crate) const fn value(&self) -> Option<&'a Value> {
+        self.value
+    }
+
+    /// The value, where absent and `null` mean the same.
+    pub(crate) fn not_null(&self) -> Option<&'a Value> {
+        self.value.filter(|value| !value.is_null())
+    }
+
+    /// The value as an object.
+    pub(crate) fn object(&self) -> Result<&'a Map<String, Value>, WorkloadError> {
+        self.value.and_then(Value::as_object).ok_or_else(|| self.refuse("a JSON object"))
+    }
+
+    /// The value as a string.
+    pub(crate) fn string(&self, allowed: &str) -> Result<&'a str, WorkloadError> {
+        self.value.and_then(Value::as_str).ok_or_else(|| self.refuse(allowed))
+    }
+
+    /// The complaint that this value is not what it must be.
+    pub(crate) fn refuse(&self, allowed: &str) -> WorkloadError {
+        self.refuse_with_hint(allowed, None)
+    }
+
+    /// [`Node::refuse`] with a way out.
+    pub(crate) fn refuse_with_hint(
+        &self,
+        allowed: &str,
+        hint: Option<&'static str>,
+    ) -> WorkloadError {
+        WorkloadError::Field {
+            path: self.path.to_owned(),
+            field: if self.field.is_empty() { "the document".into() } else { self.field.clone() },
+            seen: self.value.map_or_else(|| "is missing".to_owned(), seen),
+            allowed: allowed.to_owned(),
+            hint,
+        }
+    }
+
+    /// A remark on this value.
+    pub(crate) fn remark(&self, problem: &str) -> Warning {
+        Warning {
+            path: PathBuf::from(self.path),
+            field: self.field.clone(),
+            problem: problem.to_owned(),
+        }
+    }
+
+    /// A remark on every key of this object that is not among `known`.
+    pub(crate) fn unknown_keys(&self, known: &[&str], warnings: &mut Vec<Warning>) {
+        let Some(Value::Object(map)) = self.value else { return };
+        for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
+            warnings.push(self.key(key).remark("is an unknown key and has no effect"));
+        }
+    }
+}
+
+/// What a value is, in at most about 60 characters.
+fn seen(value: &Value) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    if value.as_object().is_some_and(|map| !map.is_empty()) {
+        return "is an object".to_owned();
+    }
+    if let Some(items) = value.as_array().filter(|items| !items.is_empty()) {
+        return format!("is a list of {}", items.len());
+    }
+    let text = value.to_string();
+    if text.chars().count() <= CHARACTERS_MAX {
+        return format!("is {text}");
+    }
+    let start: String = text.chars().take(CHARACTERS_MAX).collect();
+    format!("is {start}…")
+}
