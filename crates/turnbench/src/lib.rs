@@ -8,8 +8,6 @@ mod resolve;
 
 use clap::{CommandFactory, Parser};
 
-use exit::ExitCode;
-
 /// The command line's definition, from which `docs/cli.md` is generated.
 pub fn command() -> clap::Command {
     args::Cli::command()
@@ -31,11 +29,4 @@ pub fn run() -> std::process::ExitCode {
         }
     };
     std::process::ExitCode::from(code as u8)
-}
-
-impl ExitCode {
-    /// The better of going on and this.
-    fn or(self, other: Self) -> Self {
-        if self == Self::Done { other } else { self }
-    }
 }

@@ -72,9 +72,8 @@ fn replay(run: &Value, inputs: &Value) -> Replay {
     };
     let stub = Stub::start(behaviour(run));
     let args = run["args"].as_array().unwrap().iter();
-    let args: Vec<String> = args
-        .map(|arg| arg.as_str().unwrap().replace("PORT", &stub.port.to_string()))
-        .collect();
+    let args: Vec<String> =
+        args.map(|arg| arg.as_str().unwrap().replace("PORT", &stub.port.to_string())).collect();
     let output = turnbench(folder.path())
         .args(["run", "--compat", "vllm", "-m", "tokenizer/bpe"])
         .args(["--served-model-name", "stub-model", "--run-dir", "none"])

@@ -7,10 +7,8 @@ use super::{ServerArgs, TokenizerArgs};
 /// `turnbench run`. Flags that vLLM's `benchmark_serving_multi_turn.py` has keep its names,
 /// defaults and meaning.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \
-    -i examples/generate_multi_turn.json -p 2 -k 6"
-)]
+#[command(after_help = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \
+    -i examples/generate_multi_turn.json -p 2 -k 6")]
 pub(crate) struct RunArgs {
     /// Conversations list, or generator config
     #[arg(short, long, value_name = "FILE", help_heading = "Workload")]
@@ -36,24 +34,45 @@ pub(crate) struct RunArgs {
     pub server: ServerArgs,
 
     /// Concurrent clients
-    #[arg(short = 'p', long, default_value_t = 1, value_name = "N",
-        allow_negative_numbers = true, help_heading = "Load")]
+    #[arg(
+        short = 'p',
+        long,
+        default_value_t = 1,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Load"
+    )]
     pub num_clients: i64,
 
     /// Conversations open at once over all clients [default: --num-clients]
-    #[arg(short = 'k', long, value_name = "N", allow_negative_numbers = true,
-        help_heading = "Load")]
+    #[arg(
+        short = 'k',
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Load"
+    )]
     pub max_active_conversations: Option<i64>,
 
     /// Requests over all clients [default: all]
-    #[arg(short = 'n', long, value_name = "N", allow_negative_numbers = true,
-        help_heading = "Load")]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Load"
+    )]
     pub max_num_requests: Option<i64>,
 
     /// Pause of each client after each answer, exponentially distributed with this rate per
     /// second (0: none)
-    #[arg(long, default_value_t = 0.0, value_name = "RATE", allow_negative_numbers = true,
-        help_heading = "Load")]
+    #[arg(
+        long,
+        default_value_t = 0.0,
+        value_name = "RATE",
+        allow_negative_numbers = true,
+        help_heading = "Load"
+    )]
     pub request_rate: f64,
 
     /// How a client picks among its open conversations
@@ -61,8 +80,14 @@ pub(crate) struct RunArgs {
     pub conversation_sampling: SamplingArg,
 
     /// Retries of a request that failed for a reason that may pass
-    #[arg(long, default_value_t = 0, env = "MULTITURN_BENCH_MAX_RETRIES", value_name = "N",
-        allow_negative_numbers = true, help_heading = "Load")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        env = "MULTITURN_BENCH_MAX_RETRIES",
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Load"
+    )]
     pub max_retries: i64,
 
     /// Stop everything when the first client runs out of work
@@ -82,13 +107,23 @@ pub(crate) struct RunArgs {
     pub warmup_percentages: String,
 
     /// Most output tokens: a number, 0 = as the recorded answer, negative = unlimited
-    #[arg(long, default_value_t = 0, value_name = "TOKENS", allow_negative_numbers = true,
-        help_heading = "Request")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "TOKENS",
+        allow_negative_numbers = true,
+        help_heading = "Request"
+    )]
     pub limit_max_tokens: i64,
 
     /// Fewest output tokens: a number, 0 = as the recorded answer, negative = none
-    #[arg(long, default_value_t = 0, value_name = "TOKENS", allow_negative_numbers = true,
-        help_heading = "Request")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "TOKENS",
+        allow_negative_numbers = true,
+        help_heading = "Request"
+    )]
     pub limit_min_tokens: i64,
 
     /// Do not send min_tokens
@@ -100,8 +135,13 @@ pub(crate) struct RunArgs {
     pub ignore_eos: bool,
 
     /// Seconds until a request fails; grows with max_tokens by 0.2 s a token
-    #[arg(long, default_value_t = 120, value_name = "SECONDS", allow_negative_numbers = true,
-        help_heading = "Request")]
+    #[arg(
+        long,
+        default_value_t = 120,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "Request"
+    )]
     pub request_timeout_sec: i64,
 
     /// Ask for whole answers instead of streams

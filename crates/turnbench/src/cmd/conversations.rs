@@ -1,6 +1,8 @@
-use turnbench_metrics::ConversationCounts;
-use turnbench_model::{Compat, Content, Conversation, HistoryReasoning, Message, Plan, RequestRecord};
 use serde_json::Value;
+use turnbench_metrics::ConversationCounts;
+use turnbench_model::{
+    Compat, Content, Conversation, HistoryReasoning, Message, Plan, RequestRecord,
+};
 
 /// The conversations with the server's answers in place of the recorded ones.
 pub(crate) struct Answered {
@@ -28,7 +30,10 @@ impl Answered {
 
     /// Takes these out, in this order.
     pub(crate) fn take(&mut self, indices: &[u32]) -> Vec<Conversation> {
-        indices.iter().filter_map(|&index| self.conversations.get_mut(index as usize)?.take()).collect()
+        indices
+            .iter()
+            .filter_map(|&index| self.conversations.get_mut(index as usize)?.take())
+            .collect()
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use turnbench_model::Conversation;
-use turnbench_workload::{Input, InputFile, generate as generate_conversations};
 use turnbench_workload::write_conversations_json;
+use turnbench_workload::{Input, InputFile, generate as generate_conversations};
 
 use super::{output, tokenizer};
 use crate::args::GenerateArgs;
@@ -45,7 +45,8 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
 }
 
 fn write_file(path: &Path, conversations: &[Conversation]) -> Result<(), Exit> {
-    let create = || File::create(path).with_context(|| format!("--output-file '{}'", path.display()));
+    let create =
+        || File::create(path).with_context(|| format!("--output-file '{}'", path.display()));
     let mut out = BufWriter::new(create().or_usage()?);
     write_conversations_json(conversations, INDENT, &mut out)
         .map_err(anyhow::Error::from)

@@ -16,8 +16,7 @@ pub(crate) fn json(report: &RunReport) -> Result<String, Exit> {
 /// The reference's block (parameters, rates, table), then what it does not tell.
 pub(crate) fn table(report: &RunReport, parameters: &Parameters) -> String {
     let style = ReferenceStyle { color: output::color(), width: None };
-    let mut text =
-        statistics_text(parameters, generation(&report.plan), &report.summaries, style);
+    let mut text = statistics_text(parameters, generation(&report.plan), &report.summaries, style);
     for block in [
         correction_text(&report.ttft_correction),
         outcome_text(report),

@@ -26,10 +26,7 @@ pub(crate) fn load(source: &TokenizerSource, cleanup: DecodeCleanupArg) -> Resul
 }
 
 /// Loads the tokenizer of a command that cannot do without and has no server to ask.
-pub(crate) fn load_local(
-    args: &TokenizerArgs,
-    model: &str,
-) -> Result<Arc<dyn Tokenizer>, Exit> {
+pub(crate) fn load_local(args: &TokenizerArgs, model: &str) -> Result<Arc<dyn Tokenizer>, Exit> {
     let source = source(args, model)?;
     match source {
         TokenizerSource::Server | TokenizerSource::None => Err(Exit::usage(

@@ -56,7 +56,7 @@ fn check_writable(flag: &str, path: &Path) -> Result<(), Exit> {
 
 /// The reference's file name, in the working directory.
 fn excel_path(clients: i64, now: Timestamp) -> PathBuf {
-    let local = now.to_zoned(TimeZone::system()).datetime();
+    let local = TimeZone::system().to_datetime(now);
     PathBuf::from(workbook_file_name(u32::try_from(clients).unwrap_or(u32::MAX), local))
 }
 

@@ -135,14 +135,8 @@ fn read_request(reader: &mut impl BufRead, connection: usize) -> Option<Seen> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut seen = Seen {
-        method,
-        path,
-        connection,
-        headers,
-        body: String::new(),
-        behaviour: String::new(),
-    };
+    let mut seen =
+        Seen { method, path, connection, headers, body: String::new(), behaviour: String::new() };
     let length = seen.header("content-length").map_or(0, |text| text.parse().unwrap_or(0));
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;

@@ -3,16 +3,11 @@ use std::path::Path;
 use anyhow::Context;
 use turnbench_client::run::RunEnd;
 use turnbench_metrics::{ConversationCounts, ReportInput, RunFacts, RunReport};
-use turnbench_model::{
-    Compat, FailureKind, RequestRecord, TokenCounts, TokenizerSource,
-};
+use turnbench_model::{Compat, FailureKind, RequestRecord, TokenCounts, TokenizerSource};
 use turnbench_report::{
-    StatsKeys, Workbook, conversations_json, failed_requests_json,
-    failed_requests_path, stats_json,
+    StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path, stats_json,
 };
-use turnbench_rundir::{
-    REPORT_FILE, RUN_FACTS_FILE, RunDir, RunDirError, TOKEN_COUNTS_FILE,
-};
+use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir, RunDirError, TOKEN_COUNTS_FILE};
 use turnbench_workload::count_tokens;
 
 use super::Finished;
@@ -131,7 +126,10 @@ fn write_outputs(
     };
     let rows = input.rows();
     if let Some(path) = &prepared.outputs.stats_json {
-        keep(problems, stats_json(&rows, keys).map_err(Into::into).and_then(|text| write(path, text)));
+        keep(
+            problems,
+            stats_json(&rows, keys).map_err(Into::into).and_then(|text| write(path, text)),
+        );
         if keys == StatsKeys::All && !report.counts.failed_requests.is_empty() {
             let path = failed_requests_path(path);
             let text = failed_requests_json(&report.counts.failed_requests);
@@ -157,7 +155,10 @@ fn write_outputs(
             keys,
             between_turns: args.verbose,
         };
-        keep(problems, workbook.to_bytes().map_err(Into::into).and_then(|bytes| write(path, bytes)));
+        keep(
+            problems,
+            workbook.to_bytes().map_err(Into::into).and_then(|bytes| write(path, bytes)),
+        );
     }
 }
 

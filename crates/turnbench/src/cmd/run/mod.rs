@@ -72,10 +72,10 @@ fn replay(
     let _signals = signals::watch(&control)?;
     let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
     let outcome = std::thread::scope(|scope| {
-        let recorder = std::thread::Builder::new().name("recorder".to_owned()).spawn_scoped(
-            scope,
-            || recorder::record(&receiver, lines, &mut progress, args.verbose),
-        )?;
+        let (progress, verbose) = (&mut progress, args.verbose);
+        let recorder = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn_scoped(scope, move || recorder::record(&receiver, lines, progress, verbose))?;
         let end = engine::run(&input, &control, &sender);
         drop(sender);
         let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;

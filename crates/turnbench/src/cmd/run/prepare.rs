@@ -109,10 +109,9 @@ fn connector(
         Compat::None => BasePath::Normalise,
         Compat::Vllm => BasePath::Keep,
     };
-    let endpoint = Endpoint::parse(url, base_path)
-        .map_err(|error| Exit::usage(format!("--{error}")))?;
-    let tls =
-        TlsOptions { insecure: args.server.insecure, ca_cert: args.server.ca_cert.clone() };
+    let endpoint =
+        Endpoint::parse(url, base_path).map_err(|error| Exit::usage(format!("--{error}")))?;
+    let tls = TlsOptions { insecure: args.server.insecure, ca_cert: args.server.ca_cert.clone() };
     Ok(Arc::new(Connector::new(endpoint, &tls, clock).or_usage()?))
 }
 

@@ -76,8 +76,7 @@ impl Progress {
     }
 
     fn message(&self) -> String {
-        let mut text =
-            format!("TTFT {} ms, TPOT {} ms", self.ttft_ms.text(), self.tpot_ms.text());
+        let mut text = format!("TTFT {} ms, TPOT {} ms", self.ttft_ms.text(), self.tpot_ms.text());
         if self.failed > 0 {
             text.push_str(&format!(", {} failed", self.failed));
         }
@@ -101,10 +100,7 @@ impl Progress {
 }
 
 fn bar(planned: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(
-        Some(planned),
-        ProgressDrawTarget::stderr_with_hz(10),
-    );
+    let bar = ProgressBar::with_draw_target(Some(planned), ProgressDrawTarget::stderr_with_hz(10));
     let style = ProgressStyle::with_template(
         "{bar:24} {pos}/{len} requests, {per_sec:.1}, {eta} left, {msg}",
     );

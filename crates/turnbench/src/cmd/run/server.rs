@@ -21,18 +21,26 @@ pub(crate) fn ask(
     compat: Compat,
     environment: &mut Environment,
 ) -> Result<(), Exit> {
-    let info = server_info(access.connector, access.headers).map_err(unreachable)?;
-    environment.server_version.clone_from(&info.version);
-    environment.server_models = info
-        .models
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let info =
+        runtime.block_on(server_info(access.connector, access.headers)).map_err(unreachable)?;
+    if matches!(info.models_status, 401 | 403) && compat == Compat::None {
+        return Err(Exit::usage(format!(
+            "the server at {} refuses the API key (HTTP {})\nhint: --api-key KEY, or OPENAI_API_KEY",
+            access.connector.endpoint().url(""),
+            info.models_status
+        )));
+    }
+    let models = info.models.unwrap_or_default();
+    environment.server_version = info.version;
+    environment.server_models = models
         .iter()
         .map(|model| ServerModel { id: model.id.clone(), max_model_len: model.max_model_len })
         .collect();
-    let known = info.models.iter().any(|known| known.id == model);
-    if known || info.models.is_empty() {
+    if models.is_empty() || models.iter().any(|known| known.id == model) {
         return Ok(());
     }
-    let names: Vec<&str> = info.models.iter().map(|model| model.id.as_str()).collect();
+    let names: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
     let text = format!(
         "the server at {} has no model '{model}'; it has: {}\nhint: --served-model-name {}",
         access.connector.endpoint().url(""),
@@ -54,7 +62,9 @@ pub(crate) fn tokenizer(
     access: &ServerAccess<'_>,
     model: &str,
 ) -> Result<Arc<dyn Tokenizer>, Exit> {
-    ServerTokenizer::new(access.connector, access.headers, model)
+    // Servers don't tell; only drawing ids at random would need to know.
+    let vocab_size = u32::MAX;
+    ServerTokenizer::new(Arc::clone(access.connector), access.headers, model, vocab_size)
         .map(|tokenizer| Arc::new(tokenizer) as Arc<dyn Tokenizer>)
         .map_err(unreachable)
 }
