@@ -1,15 +1,18 @@
 //! Sessions over loopback sockets: stamps, keep-alive, reconnection, deadlines, cancellation, TLS.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use turnbench_client::api::ChatDecoder;
 use turnbench_client::http1::{ChatHeaders, HeadTemplate, get_headers};
 use turnbench_client::{
     BasePath, Cancel, Canceller, ClientError, Connector, Endpoint, KeepBody, Limits, RawResponse,
     Request, ServerTokenizer, Session, TlsOptions, TransportError, server_info,
 };
-use turnbench_model::{FailureKind, MonotonicClock, Nanos, Tokenizer};
+use turnbench_model::{FailureKind, MonotonicClock, Nanos, Outcome, Tokenizer};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -278,6 +281,42 @@ fn adopted_streams_work_as_sockets_do() {
         let (response, ()) = tokio::join!(send(&mut session), answer(&mut theirs, OK));
         assert_eq!((response.body.bytes(), response.client_delay_max_ns), (&b"ok"[..], None));
         assert!(session.is_connected());
+    });
+}
+
+#[test]
+fn a_long_stream_is_taken_in_batches_while_it_comes() {
+    const EVENTS: usize = 10_000;
+    block_on(async {
+        let (listener, url) = listen().await;
+        let event = format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"x\"}}}}],\"pad\":\"{}\"}}\n\n",
+            "y".repeat(100)
+        );
+        let server = async {
+            let mut stream = listener.accept().await.unwrap().0;
+            answer(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").await;
+            stream.write_all(event.repeat(EVENTS).as_bytes()).await.unwrap();
+            stream.write_all(b"data: [DONE]\n\n").await.unwrap();
+        };
+        let client = async {
+            let mut session = session(&url);
+            let now = session.connector().clock().now();
+            let head = b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n";
+            let request = Request { bytes: &[head, b"body"], intended_ns: now, built_ns: None };
+            let limits = Limits { deadline: None, cancel: &Cancel::never() };
+            let mut decoder = ChatDecoder::new(true);
+            let response = session.send(request, limits, &mut decoder).await;
+            assert!(response.body.start() > event.len() * EVENTS / 2);
+            assert!(response.body.bytes().len() < 512 * 1024);
+            let decoded = decoder.finish(&response);
+            assert_eq!(
+                (decoded.outcome, decoded.answer.content.len()),
+                (Outcome::Completed, EVENTS)
+            );
+            assert!(decoded.answer.chunks_ns.is_sorted());
+        };
+        tokio::join!(server, client);
     });
 }
 

@@ -56,10 +56,7 @@ fn find(value: &Value, depth: usize) -> Option<String> {
 /// An entry of a validation error's list: `body.messages: Field required`.
 fn listed(entry: &Value, depth: usize) -> Option<String> {
     let message = find(entry, depth)?;
-    let place = |part: &Value| match part {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let place = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
     match entry.get("loc").and_then(Value::as_array) {
         Some(parts) if !parts.is_empty() => {
             let parts: Vec<_> = parts.iter().map(place).collect();

@@ -10,7 +10,7 @@ use crate::response::RawResponse;
 const LINE_BYTES_MAX: usize = 2 * 256 * 1024;
 
 /// How the reference takes a response.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReferenceEnd {
     /// A sample.
     Completed,

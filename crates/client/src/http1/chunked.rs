@@ -81,10 +81,11 @@ impl ChunkedDecoder {
                 self.remaining = self.remaining << 4 | digit;
                 self.count(State::SizeDigits)?
             }
-            (State::SizeDigits, b';' | b' ' | b'\t') => self.count(State::Extension)?,
             (State::SizeDigits | State::Extension, b'\r') => State::SizeLf,
             (State::SizeDigits | State::Extension | State::SizeLf, b'\n') => self.size_known(),
-            (State::Extension, _) => self.count(State::Extension)?,
+            (State::SizeDigits, b';' | b' ' | b'\t') | (State::Extension, _) => {
+                self.count(State::Extension)?
+            }
             (State::DataEnd, b'\r') => State::DataLf,
             (State::DataEnd | State::DataLf, b'\n') => {
                 self.line_len = 0;
