@@ -8,6 +8,11 @@
 //! **Invariant:** the engine belongs to one task, and learns arrival times only; how busy the
 //! machine is changes when tokens are *written*, never when they are made.
 //!
+//! **What it does not do**, beside thinking: `stop` strings, tools, response formats, penalties and
+//! `continue_final_message` are taken and ignored, as are unknown fields; `n`, `best_of` and
+//! prompts beyond one, `logprobs` and `echo` are refused with 400; no special tokens are added to
+//! text prompts. HTTP chunk sizes are in upper case where uvicorn writes lower case.
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //! use turnbench_model::{MonotonicClock, Tokenizer};

@@ -6,9 +6,9 @@ use crate::memo::Memo;
 
 /// Ids that the memo of tokenized texts holds: 32 MiB.
 const MEMO_IDS_MAX: usize = 8 << 20;
-/// New text up to this size is tokenized at once, beyond it on another thread: 16 KiB take about a
-/// millisecond, which no stream notices.
-const INLINE_BYTES_MAX: usize = 16 << 10;
+/// New text up to this size is tokenized at once, beyond it on another thread: byte-pair
+/// tokenizers do some MB/s, so this is about a millisecond.
+const INLINE_BYTES_MAX: usize = 4 << 10;
 /// The longest text between `<|` and `|>` that may be a special token.
 const MARKER_BYTES_MAX: usize = 64;
 

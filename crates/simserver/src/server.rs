@@ -28,6 +28,9 @@ use crate::vocabulary::Vocabulary;
 const BACKLOG: i32 = 4096;
 /// Threads for long tokenizations.
 const BLOCKING_THREADS_MAX: usize = 2;
+/// Task turns between two looks at sockets and timer. tokio's 61 let a burst of new requests, each
+/// tokenized in its turn, hold up a due step for milliseconds.
+const EVENT_INTERVAL: u32 = 8;
 
 /// A simulated server that listens and does not answer yet.
 pub struct Server {
@@ -122,6 +125,7 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .event_interval(EVENT_INTERVAL)
             .build()
             .map_err(Error::Runtime)?;
         let (stop, stopped) = oneshot::channel::<()>();

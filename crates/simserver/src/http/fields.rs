@@ -161,3 +161,80 @@ fn malformed(body: &[u8], error: &serde_json::Error) -> ApiError {
     };
     ApiError::malformed(at, reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::parse_json;
+    use crate::http::request::{ChatRequest, CompletionRequest};
+    use crate::http::tokenize::{TokenizeRequest, parse_detokenize};
+
+    fn check(body: &str, at: usize, reason: &str) {
+        let error = parse_json(Some("application/json"), body.as_bytes()).unwrap_err();
+        let param = format!("body.{at}");
+        assert_eq!(error.param.as_deref(), Some(param.as_str()), "{body}");
+        assert!(error.message.contains(reason), "{}", error.message);
+    }
+
+    #[test]
+    fn malformed_json_is_located_by_characters() {
+        check("{\"model\": ", 10, "Expecting value");
+        check("{\"é\": x}", 6, "Expecting value");
+        check("{}\n\n]", 4, "Extra data");
+        check("{1: 2}", 1, "Expecting property name");
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z0-9]{0,4}".prop_map(Value::from),
+        ];
+        let names = prop::sample::select(vec![
+            "messages",
+            "role",
+            "content",
+            "prompt",
+            "tokens",
+            "model",
+            "max_tokens",
+            "min_tokens",
+            "stream",
+            "stream_options",
+            "include_usage",
+            "n",
+            "seed",
+            "temperature",
+            "top_p",
+        ]);
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            let fields = prop::collection::vec((names.clone(), inner.clone()), 0..8);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                fields.prop_map(|fields| {
+                    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+                    Value::Object(fields.collect())
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_read_or_refused(body in json()) {
+            let _ = ChatRequest::parse(&body, 64);
+            let _ = CompletionRequest::parse(&body, 64, 100);
+            let _ = TokenizeRequest::parse(&body);
+            let _ = parse_detokenize(&body);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = parse_json(Some("application/json"), &body);
+        }
+    }
+}
