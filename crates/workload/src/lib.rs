@@ -30,6 +30,7 @@ mod generate;
 mod input;
 mod json_file;
 mod number;
+mod stats;
 mod token_counts;
 mod tokenizer;
 mod warning;
@@ -41,6 +42,7 @@ pub use error::{TextPart, WorkloadError};
 pub use generate::{generate, generate_from};
 pub use input::{Input, InputFile};
 pub use number::Number;
+pub use stats::{ConversationStats, TableStyle};
 pub use token_counts::count_tokens;
 pub use tokenizer::{
     BuiltinTokenizer, DecodeCleanup, HfTokenizer, HubSettings, JinjaTemplate, LoadError, Loaded,

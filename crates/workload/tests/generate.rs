@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use turnbench_model::{Conversation, Tokenizer, TokenizerError};
 use turnbench_random::NumpyStream;
 use turnbench_workload::{
-    DecodeCleanup, GeneratorConfig, HfTokenizer, WorkloadError, generate, generate_from,
-    write_conversations_json,
+    ConversationStats, DecodeCleanup, GeneratorConfig, HfTokenizer, TableStyle, WorkloadError,
+    generate, generate_from, write_conversations_json,
 };
 
 fn testdata() -> PathBuf {
@@ -52,6 +52,10 @@ impl Tokenizer for Remembering {
 
     fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
         self.inner.token_bytes(id)
+    }
+
+    fn special_tokens_count(&self) -> u64 {
+        self.inner.special_tokens_count()
     }
 }
 
@@ -161,6 +165,22 @@ fn distributions_are_named_as_the_reference_names_them() {
             expect.iter().map(|(key, text)| (key.as_str(), text.as_str().unwrap())).collect();
         assert_eq!(named, expect, "{name}");
         assert_eq!(parameters[0].0, "text_files");
+    }
+}
+
+#[test]
+fn statistics_are_printed_as_the_reference_prints_them() {
+    let cases = recorded("cases.json.zst");
+    let case = &cases["print_stats"];
+    let config = config(&case["config"]).unwrap();
+    assert!(config.print_stats);
+    for run in case["expected"]["runs"].as_array().unwrap() {
+        let tokenizer = tokenizer(run["tokenizer"].as_str().unwrap(), DecodeCleanup::Auto);
+        let conversations = generate(&config, &tokenizer, 0).unwrap();
+        let stats = ConversationStats::count(&conversations, &tokenizer).unwrap();
+        let text = stats.table(TableStyle { width: Some(80), color: true });
+        assert_eq!(text, run["stdout"].as_str().unwrap());
+        assert!(!stats.table(TableStyle::default()).contains(" ... "));
     }
 }
 
