@@ -8,6 +8,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use turnbench_model::{ChatTemplate, Clock, Tokenizer};
@@ -116,18 +117,21 @@ impl Server {
         }
     }
 
+    /// [`Self::serve`] on this thread, with a runtime made for it.
+    ///
+    /// # Errors
+    /// As [`Self::serve`], and when there is no runtime to be had.
+    pub fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        runtime()?.block_on(self.serve(shutdown))
+    }
+
     /// [`Self::serve`] on a thread of its own.
     ///
     /// # Errors
     /// When there is no thread or no runtime to be had.
     pub fn spawn(self) -> Result<ServerThread, Error> {
         let local_addr = self.local_addr;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(BLOCKING_THREADS_MAX)
-            .event_interval(EVENT_INTERVAL)
-            .build()
-            .map_err(Error::Runtime)?;
+        let runtime = runtime()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new()
             .name("simserver".to_owned())
@@ -140,6 +144,15 @@ impl Server {
             .map_err(Error::Runtime)?;
         Ok(ServerThread { local_addr, stop, thread })
     }
+}
+
+fn runtime() -> Result<Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .event_interval(EVENT_INTERVAL)
+        .build()
+        .map_err(Error::Runtime)
 }
 
 /// A server that runs on a thread of its own. Dropping it stops the server without waiting.
