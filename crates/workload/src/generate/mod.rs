@@ -1,3 +1,4 @@
+mod encode;
 mod piece;
 mod plan;
 mod prefix_count;
@@ -10,6 +11,7 @@ use turnbench_model::{Conversation, Message, Tokenizer};
 use turnbench_random::NumpyStream;
 
 use crate::{GeneratorConfig, TextPart, WorkloadError, json_file};
+use encode::encode_long;
 use piece::Pieces;
 use plan::{ConversationPlan, Plan};
 use prefix_count::PrefixCounter;
@@ -98,7 +100,7 @@ fn tokenize_files(
             let text = json_file::read_text(&config.resolve(file))?;
             // As Python reads text: every line end becomes one newline.
             let text = text.replace("\r\n", "\n").replace('\r', "\n");
-            Ok((*file, tokenizer.encode(&text)?))
+            Ok((*file, encode_long(&text, tokenizer)?))
         })
         .collect::<Result<BTreeMap<_, _>, WorkloadError>>()?;
     let mut tokens = Vec::with_capacity(texts.values().map(Vec::len).sum());
