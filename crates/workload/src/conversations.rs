@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -95,7 +95,7 @@ fn message(node: &Node) -> Result<Message, WorkloadError> {
 }
 
 /// Writes conversations as the list `[{"id", "messages": [{"role", "content"}]}]` with the bytes of
-/// Python's `json.dumps(list, indent=indent)`: ASCII only, no newline at the end.
+/// Python's `json.dumps(list, indent=indent)`: ASCII only, no newline at the end. Writes are buffered.
 ///
 /// # Errors
 /// Those of `writer`.
@@ -104,9 +104,11 @@ pub fn write_conversations_json(
     indent: usize,
     writer: &mut dyn Write,
 ) -> io::Result<()> {
+    let mut buffered = BufWriter::new(writer);
     let formatter = PythonFormatter::indented(indent);
-    let mut serializer = serde_json::Serializer::with_formatter(writer, formatter);
-    conversations.serialize(&mut serializer).map_err(io::Error::from)
+    let mut serializer = serde_json::Serializer::with_formatter(&mut buffered, formatter);
+    conversations.serialize(&mut serializer).map_err(io::Error::from)?;
+    buffered.flush()
 }
 
 #[cfg(test)]

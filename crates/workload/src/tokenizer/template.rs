@@ -43,12 +43,12 @@ impl JinjaTemplate {
                 None => return Ok(None),
             },
         };
-        let template = Self::compile(source, &config)
+        let template = Self::compile(&source, &config)
             .map_err(|source| LoadError::MalformedTemplate { path, source: Box::new(source) })?;
         Ok(Some(template))
     }
 
-    fn compile(source: String, config: &Json) -> Result<Self, minijinja::Error> {
+    fn compile(source: &str, config: &Json) -> Result<Self, minijinja::Error> {
         let mut environment = Environment::new();
         environment
             .set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
@@ -57,7 +57,7 @@ impl JinjaTemplate {
         environment.add_filter("tojson", tojson);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
-        environment.add_template_owned(NAME, source)?;
+        environment.add_template_owned(NAME, without_generation_tags(source))?;
         let special_tokens: BTreeMap<String, Value> = config
             .as_object()
             .into_iter()
@@ -100,6 +100,26 @@ fn template_of(value: &Json) -> Option<String> {
     Some(entry.get("template")?.as_str()?.to_owned())
 }
 
+/// The template with transformers' own tags `generation` and `endgeneration`, which mark answers for
+/// training and print nothing, put in terms of standard Jinja.
+fn without_generation_tags(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        let (before, tag) = rest.split_at(at + 2);
+        let Some(end) = tag.find("%}") else { break };
+        text.push_str(before);
+        let inner = &tag[..end];
+        match inner.trim_matches(['-', '+', ' ', '\t', '\n']) {
+            "generation" => text.push_str(&inner.replace("generation", " if true ")),
+            "endgeneration" => text.push_str(&inner.replace("endgeneration", " endif ")),
+            _ => text.push_str(inner),
+        }
+        rest = &tag[end..];
+    }
+    text + rest
+}
+
 /// transformers' own filter: Python's JSON without escapes of non-ASCII or HTML characters.
 #[allow(clippy::needless_pass_by_value, reason = "the shape of a filter's arguments")]
 fn tojson(value: Value, arguments: Kwargs) -> Result<String, minijinja::Error> {
@@ -132,7 +152,7 @@ mod tests {
 
     fn render(source: &str, messages: &[Message]) -> String {
         let config = json!({"bos_token": "<s>", "eos_token": {"content": "</s>"}});
-        let template = JinjaTemplate::compile(source.to_owned(), &config).unwrap();
+        let template = JinjaTemplate::compile(source, &config).unwrap();
         template.render(messages).unwrap_or_else(|error| error.message)
     }
 
@@ -160,6 +180,14 @@ mod tests {
         assert!(render("{{ raise_exception('no tools') }}", &[]).contains("no tools"));
         assert_eq!(render("{{ strftime_now('%d %b %Y') }}", &[]), "26 Jul 2024");
         assert_eq!(render("{{ tools is none }}{{ tools is defined }}", &[]), "TrueTrue");
+    }
+
+    #[test]
+    fn tags_that_mark_answers_for_training_print_nothing() {
+        let source = "{% for m in messages %}{%- generation -%} {{ m.role }} {% endgeneration %}\
+                      {% endfor %}{{ '{%' }}";
+        assert_eq!(render(source, &messages()), "system user {%");
+        assert_eq!(super::without_generation_tags("a {% b"), "a {% b");
     }
 
     #[test]
