@@ -187,7 +187,8 @@ fn approx_cached_percent(counts: &TokenCounts) -> Option<f64> {
     if input == 0 {
         return Some(0.0);
     }
-    Some(100.0 * input.saturating_sub(question) as f64 / input as f64)
+    // In the reference's order of operations, which decides the last bit.
+    Some(input.saturating_sub(question) as f64 / input as f64 * 100.0)
 }
 
 /// The token counts that a row uses, and where they come from.

@@ -28,6 +28,7 @@ pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
     propagate_version = true,
     infer_long_args = true,
     disable_help_subcommand = true,
+    args_override_self = true,
     max_term_width = 100
 )]
 pub(crate) struct Cli {

@@ -23,8 +23,12 @@ pub fn turnbench(folder: &Path) -> Command {
 
 /// A recorded generator config, put into `folder`.
 pub fn generator_config(folder: &Path, name: &str) -> PathBuf {
-    let stored = root().join("testdata/generate").join(name);
+    let packed = std::fs::read(root().join("testdata/generate/cases.json.zst")).unwrap();
+    let cases: serde_json::Value =
+        serde_json::from_slice(&zstd::decode_all(packed.as_slice()).unwrap()).unwrap();
+    let config = &cases[name.trim_end_matches(".json")]["config"];
+    assert!(config.is_object(), "no recorded config {name}");
     let path = folder.join(name);
-    std::fs::copy(&stored, &path).unwrap_or_else(|error| panic!("{}: {error}", stored.display()));
+    std::fs::write(&path, config.to_string()).unwrap();
     path
 }
