@@ -15,6 +15,7 @@
 
 mod clock;
 mod conversation;
+mod conversation_stats;
 mod message;
 mod nanos;
 mod outcome;
@@ -26,6 +27,7 @@ mod tokenizer;
 
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use conversation::{Conversation, TurnSpan};
+pub use conversation_stats::ConversationStats;
 pub use message::{Content, Message};
 pub use nanos::Nanos;
 pub use outcome::{Failure, FailureKind, Outcome};

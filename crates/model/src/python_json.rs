@@ -240,7 +240,9 @@ impl Formatter for PythonFormatter {
 mod tests {
     use serde_json::json;
 
-    use super::{PythonFormatter, escape_into, float_repr, to_python_json, to_python_json_indented};
+    use super::{
+        PythonFormatter, escape_into, float_repr, to_python_json, to_python_json_indented,
+    };
 
     #[test]
     fn floats_are_python_reprs() {

@@ -52,6 +52,10 @@ pub struct RequestRecord {
     /// Token counts as the server reported them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// How often it was sent anew because its idle connection turned out closed: 0 or 1. The stamps
+    /// are those of the last sending.
+    #[serde(default)]
+    pub reconnects_count: u32,
     /// Socket reads of the response.
     pub reads_count: u32,
     /// Largest delay between the kernel's receipt of bytes and their read; absent without kernel stamps.

@@ -21,8 +21,8 @@ pub use export::{
     run_report_json, run_report_schema, stats_json, workbook_file_name,
 };
 pub use terminal::{
-    GeneratorStatistics, Parameters, ReferenceStyle, client_text, conversations_text,
-    correction_text, demo_text, generation_parameters, generator_text, headlines_text,
-    outcome_text, parameters_text, statistics_text, turns_text,
+    Parameters, ReferenceStyle, client_text, conversations_text, correction_text, demo_text,
+    generation_parameters, generator_text, headlines_text, outcome_text, parameters_text,
+    statistics_text, turns_text,
 };
 pub use turnbench_metrics::metrics_markdown;

@@ -42,7 +42,7 @@ pub use error::{TextPart, WorkloadError};
 pub use generate::{generate, generate_from};
 pub use input::{Input, InputFile};
 pub use number::Number;
-pub use stats::{ConversationStats, TableStyle};
+pub use stats::conversation_stats;
 pub use token_counts::count_tokens;
 pub use tokenizer::{
     BuiltinTokenizer, DecodeCleanup, HfTokenizer, HubSettings, JinjaTemplate, LoadError, Loaded,

@@ -29,23 +29,18 @@ impl Frame {
         Self { columns, rows: rows.collect() }
     }
 
-    /// The text, lines joined by line feeds, without one at the end. With a `width`, columns in
-    /// the middle that do not fit are replaced by `...` and the table's size is told below it.
-    pub(crate) fn render(&self, digits: usize, width: Option<usize>) -> String {
+    /// The text, lines joined by line feeds, without one at the end. As wide as it needs to be.
+    pub(crate) fn render(&self, digits: usize) -> String {
         let columns: Vec<Column> =
             (0..self.columns.len()).map(|at| self.column(at, digits)).collect();
         let names = self.rows.iter().map(|(name, _)| name.clone());
         let names = Column::left(&std::iter::once(String::new()).chain(names).collect::<Vec<_>>());
-        let Some(fitting) = width.and_then(|width| fitting(&names, &columns, width)) else {
-            return join(&names, &columns);
+        let line = |row: usize| {
+            let cells = columns.iter().map(|column| column.cells[row].as_str());
+            let cells = std::iter::once(names.cells[row].as_str()).chain(cells);
+            cells.collect::<Vec<_>>().join(" ")
         };
-        let half = fitting / 2;
-        let dots = Column::right(&vec!["...".to_owned(); self.rows.len() + 1]);
-        let mut shown = columns[..half].to_vec();
-        shown.push(dots);
-        shown.extend_from_slice(&columns[columns.len() - half..]);
-        let size = format!("[{} rows x {} columns]", self.rows.len(), columns.len());
-        format!("{}\n\n{size}", join(&names, &shown))
+        (0..names.cells.len()).map(line).collect::<Vec<_>>().join("\n")
     }
 
     fn column(&self, at: usize, digits: usize) -> Column {
@@ -63,18 +58,17 @@ fn cells(describe: &Describe) -> Vec<Option<f64>> {
     head.into_iter().chain(percentiles).chain([describe.max]).collect()
 }
 
-/// A column's cells, the heading first, and their common width.
+/// A column's cells, the heading first, all equally wide.
 #[derive(Clone, Debug)]
 struct Column {
     cells: Vec<String>,
-    width: usize,
 }
 
 impl Column {
     fn left(cells: &[String]) -> Self {
         let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
         let cells = cells.iter().map(|cell| format!("{cell:<width$}")).collect();
-        Self { cells, width }
+        Self { cells }
     }
 
     /// Every cell has a space before it, which a minus sign may take.
@@ -82,40 +76,8 @@ impl Column {
         let one = |cell: &String| cell.len() + usize::from(!cell.starts_with('-'));
         let width = cells.iter().map(one).max().unwrap_or(0);
         let cells = cells.iter().map(|cell| format!("{cell:>width$}")).collect();
-        Self { cells, width }
+        Self { cells }
     }
-}
-
-fn join(names: &Column, columns: &[Column]) -> String {
-    let line = |row: usize| {
-        let cells = columns.iter().map(|column| column.cells[row].as_str());
-        std::iter::once(names.cells[row].as_str()).chain(cells).collect::<Vec<_>>().join(" ")
-    };
-    (0..names.cells.len()).map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// How many columns fit into `width` when those in the middle are left out; `None` when all do.
-/// At least two, whatever the width.
-fn fitting(names: &Column, columns: &[Column], width: usize) -> Option<usize> {
-    let mut widths: Vec<usize> =
-        std::iter::once(names.width).chain(columns.iter().map(|column| column.width)).collect();
-    let whole = widths.iter().sum::<usize>() + columns.len();
-    if whole < width {
-        return None;
-    }
-    // One more than the excess: a table never touches the last column of the terminal.
-    let mut excess = (whole + 1).saturating_sub(width) as i64;
-    while excess > 0 && widths.len() > 1 {
-        let middle = half_to_even(widths.len());
-        excess -= widths.remove(middle) as i64 + 1;
-    }
-    Some((widths.len() - 1).max(2)).filter(|&count| count < columns.len())
-}
-
-/// `count / 2`, a half rounded to the even neighbour.
-const fn half_to_even(count: usize) -> usize {
-    let half = count / 2;
-    if count % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
 }
 
 /// The numbers of one column, all in the same form.
@@ -164,7 +126,7 @@ fn exponent_form(value: f64, digits: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Column, fitting, format_column, half_to_even};
+    use super::format_column;
 
     fn check(values: &[f64], digits: usize, expect: &[&str]) {
         let values: Vec<_> = values.iter().copied().map(Some).collect();
@@ -200,14 +162,5 @@ mod tests {
     fn missing_numbers_are_nan() {
         assert_eq!(format_column(&[None, Some(1.0)], 2), ["NaN", "1.0"]);
         assert_eq!(format_column(&[None, None], 2), ["NaN", "NaN"]);
-    }
-
-    #[test]
-    fn at_least_two_columns_stay() {
-        let column = Column::right(&["12345".to_owned()]);
-        let columns = vec![column.clone(); 5];
-        assert_eq!(fitting(&column, &columns, 10), Some(2));
-        assert_eq!(fitting(&column, &columns, 100), None);
-        assert_eq!([9, 10, 11, 12, 13].map(half_to_even), [4, 5, 6, 6, 6]);
     }
 }

@@ -15,10 +15,10 @@ pub use demo::demo_text;
 pub(crate) use frame::Frame;
 pub use headlines::headlines_text;
 pub use outcome::{correction_text, outcome_text};
-pub use reference::{
-    GeneratorStatistics, Parameters, conversations_text, generation_parameters, generator_text,
-    parameters_text, statistics_text,
-};
 pub(crate) use reference::{ParameterValue, rates};
+pub use reference::{
+    Parameters, conversations_text, generation_parameters, generator_text, parameters_text,
+    statistics_text,
+};
 pub use style::ReferenceStyle;
 pub use turns::turns_text;

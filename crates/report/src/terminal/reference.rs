@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use turnbench_metrics::{Describe, Summary};
-use turnbench_model::{Plan, WorkloadSource};
+use turnbench_model::{ConversationStats, Plan, WorkloadSource};
 
 use super::frame::Frame;
 use super::style::ReferenceStyle;
@@ -153,7 +153,7 @@ fn push_summary(text: &mut String, summary: &Summary, warmup: bool, style: Refer
     let rows: Vec<(&str, &Describe)> =
         summary.table.iter().map(|metric| (metric.id.as_str(), &metric.describe)).collect();
     text.push_str(&style.rule());
-    text.push_str(&Frame::of(&rows).render(STATISTICS_DIGITS, style.width));
+    text.push_str(&Frame::of(&rows).render(STATISTICS_DIGITS));
     text.push('\n');
     text.push_str(&style.rule());
 }
@@ -176,21 +176,8 @@ pub fn conversations_text(messages: &[usize], style: ReferenceStyle) -> String {
     sections(&[("Conversations statistics:", &[("num_turns", &describe)])], style)
 }
 
-/// What `print_stats` of a generator file prints.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct GeneratorStatistics {
-    /// Messages of each conversation.
-    pub conversation_turns: Vec<f64>,
-    /// Mean tokens of the user messages of each conversation.
-    pub user_tokens: Vec<f64>,
-    /// Mean tokens of the assistant messages of each conversation.
-    pub assistant_tokens: Vec<f64>,
-    /// Tokens of each request, the history included.
-    pub request_tokens: Vec<f64>,
-}
-
-/// The tables about generated conversations.
-pub fn generator_text(statistics: &GeneratorStatistics, style: ReferenceStyle) -> String {
+/// What `print_stats` of a generator config prints.
+pub fn generator_text(statistics: &ConversationStats, style: ReferenceStyle) -> String {
     let describe = |values: &[f64]| Describe::of_all(values, &GENERATOR_PERCENTS);
     let turns = describe(&statistics.conversation_turns);
     let user = describe(&statistics.user_tokens);
@@ -213,7 +200,7 @@ fn sections(sections: &[(&str, &[(&str, &Describe)])], style: ReferenceStyle) ->
     let rule = style.rule();
     let mut text = rule.clone();
     for (title, rows) in sections {
-        let table = Frame::of(rows).render(DATA_SET_DIGITS, style.width);
+        let table = Frame::of(rows).render(DATA_SET_DIGITS);
         let _ = write!(text, "{}{rule}{table}\n{rule}", style.heading(title));
     }
     text

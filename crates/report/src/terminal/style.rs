@@ -5,16 +5,9 @@ use anstyle::{AnsiColor, Style};
 pub struct ReferenceStyle {
     /// Headings in yellow.
     pub color: bool,
-    /// Cut the middle columns of tables that are wider than this; `None`: never cut.
-    pub width: Option<usize>,
 }
 
 impl ReferenceStyle {
-    /// As the reference prints it on a terminal (or a pipe: 80) of `width` columns.
-    pub const fn reference(width: usize) -> Self {
-        Self { color: true, width: Some(width) }
-    }
-
     /// A line of text, as a heading.
     pub(crate) fn heading(self, text: &str) -> String {
         if self.color {

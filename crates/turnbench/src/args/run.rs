@@ -192,7 +192,7 @@ pub(crate) struct RunArgs {
     #[arg(short, long, help_heading = "Output")]
     pub verbose: bool,
 
-    /// Print every request's messages and answer
+    /// Show every request's messages and answer on standard error, as they come
     #[arg(long, help_heading = "Output")]
     pub print_content: bool,
 

@@ -7,7 +7,7 @@ use turnbench_model::Conversation;
 use turnbench_workload::write_conversations_json;
 use turnbench_workload::{Input, InputFile, generate as generate_conversations};
 
-use super::{output, tokenizer};
+use super::{output, show, tokenizer};
 use crate::args::GenerateArgs;
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
@@ -29,6 +29,10 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
     };
     let tokenizer = tokenizer::load_local(&args.tokenizer, &args.model)?;
     let conversations = generate_conversations(&config, &*tokenizer, args.seed).or_usage()?;
+    if config.print_stats {
+        // Standard output may be the conversations' place.
+        anstream::eprint!("{}", show::generator_tables(&conversations, &*tokenizer)?);
+    }
     match &args.output_file {
         Some(path) => write_file(path, &conversations)?,
         None => write_stdout(&conversations)?,

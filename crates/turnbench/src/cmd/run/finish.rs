@@ -5,7 +5,8 @@ use turnbench_client::run::RunEnd;
 use turnbench_metrics::{ConversationCounts, ReportInput, RunFacts, RunReport};
 use turnbench_model::{Compat, FailureKind, RequestRecord, TokenCounts, TokenizerSource};
 use turnbench_report::{
-    StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path, stats_json,
+    StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path,
+    generation_parameters, stats_json,
 };
 use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir, RunDirError, TOKEN_COUNTS_FILE};
 use turnbench_workload::count_tokens;
@@ -149,7 +150,7 @@ fn write_outputs(
     if let Some(path) = &prepared.outputs.excel {
         let workbook = Workbook {
             parameters: &show::parameters(&prepared.plan),
-            generation: show::generation(&prepared.plan),
+            generation: generation_parameters(&prepared.plan),
             summaries: &report.summaries,
             rows: &rows,
             keys,

@@ -1,5 +1,6 @@
 //! `turnbench run`: prepare, replay, report.
 
+mod content;
 mod finish;
 mod prepare;
 mod progress;
@@ -18,9 +19,10 @@ use turnbench_rundir::{ENVIRONMENT_FILE, LinesWriter, PLAN_FILE, RECORDS_FILE, R
 use crate::args::RunArgs;
 use crate::cmd::output;
 use crate::exit::{Exit, ExitCode, WithExitCode};
+use content::Content;
 use prepare::Prepared;
 use progress::Progress;
-use recorder::Recorded;
+use recorder::{Recorded, Told};
 
 /// Records between the shards and the recorder.
 const CHANNEL_RECORDS: usize = 8_192;
@@ -71,11 +73,15 @@ fn replay(
     let mut progress = Progress::start(control.planned_requests());
     let _signals = signals::watch(&control)?;
     let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
+    let told = Told {
+        failures: args.verbose,
+        content: args.print_content.then(|| Content::new(&prepared.conversations)),
+    };
     let outcome = std::thread::scope(|scope| {
-        let (progress, verbose) = (&mut progress, args.verbose);
+        let progress = &mut progress;
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn_scoped(scope, move || recorder::record(&receiver, lines, progress, verbose))?;
+            .spawn_scoped(scope, move || recorder::record(&receiver, lines, progress, told))?;
         let end = engine::run(&input, &control, &sender);
         drop(sender);
         let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;

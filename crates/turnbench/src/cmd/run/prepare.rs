@@ -13,8 +13,8 @@ use turnbench_model::{
 use turnbench_workload::{Input, InputFile, generate};
 
 use super::server::{self, ServerAccess};
-use crate::args::{CompatArg, RunArgs};
-use crate::cmd::{environment, output, tokenizer};
+use crate::args::{CompatArg, OutputFormat, RunArgs};
+use crate::cmd::{environment, output, show, tokenizer};
 use crate::exit::{Exit, WithExitCode};
 use crate::resolve::{self, OutputFiles};
 
@@ -38,6 +38,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         Some(CompatArg::Vllm) => Compat::Vllm,
         None => Compat::None,
     };
+    check_seed(args.seed, compat)?;
     let clock = Arc::new(MonotonicClock::start());
     let now = Timestamp::from_nanosecond(i128::from(clock.unix_ns()))?;
     let warmup_fractions = resolve::warmup_fractions(&args.warmup_percentages)?;
@@ -63,7 +64,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     let source = tokenizer::source(&args.tokenizer, &args.model)?;
     let access = ServerAccess { connector: &connector, headers: &headers };
     let tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
-    let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args.seed)?;
+    let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args)?;
     let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref())?;
     warn_of_open_lengths(args, tokenizer.is_some());
     let mut environment = environment::environment(clock.unix_ns());
@@ -97,6 +98,17 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         outputs,
         run_dir,
     })
+}
+
+/// The reference's random streams take 32 bits.
+fn check_seed(seed: u64, compat: Compat) -> Result<(), Exit> {
+    if compat == Compat::Vllm && seed > u64::from(u32::MAX) {
+        return Err(Exit::usage(format!(
+            "--seed is {seed}; with --compat vllm it must be at most {} (2^32 - 1)",
+            u32::MAX
+        )));
+    }
+    Ok(())
 }
 
 fn connector(
@@ -133,10 +145,15 @@ fn load_tokenizer(
 fn workload(
     input: Input,
     tokenizer: Option<&dyn Tokenizer>,
-    seed: u64,
+    args: &RunArgs,
 ) -> Result<(WorkloadSource, Vec<Conversation>), Exit> {
     match input {
-        Input::Conversations(conversations) => Ok((WorkloadSource::Conversations, conversations)),
+        Input::Conversations(conversations) => {
+            if args.format == OutputFormat::Table {
+                output::print(&show::messages_table(&conversations))?;
+            }
+            Ok((WorkloadSource::Conversations, conversations))
+        }
         Input::Generator(config) => {
             let Some(tokenizer) = tokenizer else {
                 return Err(Exit::usage(
@@ -144,7 +161,10 @@ fn workload(
                      conversations are made with a tokenizer\nhint: --tokenizer builtin:o200k_base",
                 ));
             };
-            let conversations = generate(&config, tokenizer, seed).or_usage()?;
+            let conversations = generate(&config, tokenizer, args.seed).or_usage()?;
+            if config.print_stats && args.format == OutputFormat::Table {
+                output::print(&show::generator_tables(&conversations, tokenizer)?)?;
+            }
             Ok((WorkloadSource::Generator { parameters: config.parameters() }, conversations))
         }
     }

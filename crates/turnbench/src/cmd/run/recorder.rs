@@ -4,6 +4,7 @@ use std::time::Duration;
 use turnbench_model::RequestRecord;
 use turnbench_rundir::LinesWriter;
 
+use super::content::Content;
 use super::progress::Progress;
 
 /// How long a record may wait in the writer's buffer.
@@ -16,13 +17,21 @@ pub(crate) struct Recorded {
     pub disk_error: Option<String>,
 }
 
+/// What is told of each record as it comes.
+pub(crate) struct Told<'a> {
+    /// `--verbose`: failures.
+    pub failures: bool,
+    /// `--print-content`: messages and answers.
+    pub content: Option<Content<'a>>,
+}
+
 /// Takes records until every sender is gone: to the disk, to the progress bar, and into memory for
 /// the report.
 pub(crate) fn record(
     receiver: &Receiver<RequestRecord>,
     mut lines: Option<LinesWriter>,
     progress: &mut Progress,
-    verbose: bool,
+    mut told: Told<'_>,
 ) -> Recorded {
     let mut records = Vec::new();
     let mut warned = false;
@@ -31,8 +40,11 @@ pub(crate) fn record(
             Ok(record) => {
                 let wrote = lines.as_mut().map_or(Ok(()), |lines| lines.push(&record));
                 progress.record(&record);
-                if verbose {
+                if told.failures {
                     say_failure(progress, &record);
+                }
+                if let Some(content) = &mut told.content {
+                    progress.say(content.text(&record).trim_end());
                 }
                 records.push(record);
                 wrote

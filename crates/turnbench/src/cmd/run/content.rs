@@ -1,0 +1,63 @@
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use turnbench_model::{Conversation, Message, RequestRecord};
+
+/// `--print-content`: the messages of each request and its answer, as text.
+pub(crate) struct Content<'a> {
+    conversations: &'a [Conversation],
+    /// Answers so far, by conversation and turn.
+    answers: BTreeMap<(u32, u32), String>,
+}
+
+impl<'a> Content<'a> {
+    pub(crate) fn new(conversations: &'a [Conversation]) -> Self {
+        Self { conversations, answers: BTreeMap::new() }
+    }
+
+    /// What one attempt sent and got.
+    pub(crate) fn text(&mut self, record: &RequestRecord) -> String {
+        let mut text = format!(
+            "conversation {}, turn {}, {} messages:\n",
+            record.conversation_id, record.turn, record.input_messages
+        );
+        if let Some(conversation) = self.conversations.get(record.conversation as usize) {
+            self.push_messages(&mut text, conversation, record);
+        }
+        let answer = &record.answer;
+        if !answer.reasoning.is_empty() {
+            let _ = writeln!(text, "reasoning: {}", answer.reasoning);
+        }
+        for call in &answer.tool_calls {
+            let _ = writeln!(text, "tool call: {call}");
+        }
+        let _ = writeln!(text, "answer: {}", answer.content);
+        if let Some(failure) = record.outcome.failure() {
+            let _ = writeln!(text, "failed: {}: {}", failure.kind.name(), failure.message);
+        } else {
+            self.answers.insert((record.conversation, record.turn), answer.content.clone());
+        }
+        text.push_str(&"-".repeat(70));
+        text.push('\n');
+        text
+    }
+
+    fn push_messages(
+        &self,
+        text: &mut String,
+        conversation: &Conversation,
+        record: &RequestRecord,
+    ) {
+        let show = |text: &mut String, message: &Message| {
+            let _ = writeln!(text, "  {}: {}", message.role, message.content.text());
+        };
+        for (turn, span) in (1..=record.turn).zip(conversation.turns()) {
+            for message in &conversation.messages[span.messages] {
+                show(text, message);
+            }
+            if let Some(answer) = self.answers.get(&(record.conversation, turn)) {
+                let _ = writeln!(text, "  assistant: {answer}");
+            }
+        }
+    }
+}
