@@ -18,7 +18,7 @@ mod terminal;
 pub use error::ReportError;
 pub use export::{
     StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path,
-    run_report_json, run_report_schema, stats_json, workbook_file_name,
+    run_report_json, stats_json, workbook_file_name,
 };
 pub use terminal::{
     Parameters, ReferenceStyle, client_text, conversations_text, correction_text, demo_text,

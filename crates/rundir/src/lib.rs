@@ -38,6 +38,6 @@ mod run_dir;
 pub use error::RunDirError;
 pub use json_lines::{JsonLines, LinesWriter};
 pub use run_dir::{
-    ENVIRONMENT_FILE, RUN_FACTS_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RunDir,
+    ENVIRONMENT_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RUN_FACTS_FILE, RunDir,
     TOKEN_COUNTS_FILE,
 };

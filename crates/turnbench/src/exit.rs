@@ -60,12 +60,12 @@ impl<E: Into<anyhow::Error>> From<E> for Exit {
 
 /// The error and its causes, one line each, as people read it.
 pub(crate) fn describe(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    let mut hint = None;
-    if let Some((head, tail)) = text.split_once("\nhint:") {
-        hint = Some(tail.to_owned());
-        text = head.to_owned();
-    }
+    let whole = error.to_string();
+    let (head, hint) = match whole.split_once("\nhint:") {
+        Some((head, hint)) => (head, Some(hint)),
+        None => (whole.as_str(), None),
+    };
+    let mut text = head.to_owned();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         if !text.contains(&cause) {
@@ -75,7 +75,7 @@ pub(crate) fn describe(error: &anyhow::Error) -> String {
     }
     if let Some(hint) = hint {
         text.push_str("\nhint:");
-        text.push_str(&hint);
+        text.push_str(hint);
     }
     text
 }

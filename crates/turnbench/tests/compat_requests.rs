@@ -2,6 +2,8 @@
 //! replayed; the same requests must go out in the same order on each connection, with the same
 //! statistics and the same output file.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -80,7 +82,7 @@ fn replay(run: &Value, inputs: &Value) -> Replay {
         .args(["--url", &stub.url(), "--stats-json-output", "stats.json", "-o", "out.json", "-i"])
         .arg(input_path)
         .args(&args)
-        .timeout(std::time::Duration::from_secs(60))
+        .timeout(std::time::Duration::from_mins(1))
         .output()
         .unwrap();
     let read = |name: &str| read_json(&folder.path().join(name));

@@ -1,6 +1,5 @@
 //! Documents written by the program itself, so that they cannot drift from it.
 
-#[allow(dead_code, reason = "registered in GENERATED once the binary's crate builds")]
 mod cli;
 
 use anyhow::Context;
@@ -18,7 +17,10 @@ struct Generated {
 /// A new document is one line here.
 const GENERATED: &[Generated] = &[
     Generated { path: "docs/metrics.md", text: || Ok(turnbench_metrics::metrics_markdown()) },
+    Generated { path: "docs/cli.md", text: || Ok(cli::markdown(turnbench::command())) },
     Generated { path: "docs/schema/run-report.json", text: schema::<turnbench_metrics::RunReport> },
+    Generated { path: "docs/schema/plan.json", text: schema::<turnbench_model::Plan> },
+    Generated { path: "docs/schema/record.json", text: schema::<turnbench_model::RequestRecord> },
 ];
 
 /// The JSON Schema of a file format.

@@ -54,7 +54,7 @@ const LAYERS: &[Layer] = &[
             "report",
         ],
     ),
-    Layer { name: "xtask", floor: None, may: &["turnbench", "report", "metrics"] },
+    Layer { name: "xtask", floor: None, may: &["turnbench", "report", "metrics", "model"] },
 ];
 
 /// The highest floor that a dev-dependency may come from.

@@ -110,7 +110,13 @@ impl Client<'_> {
         });
     }
     /// Builds what goes before and after the history.
-    fn build(&mut self, script: &Script, turn: &TurnScript, style: JsonStyle, history_bytes: usize) {
+    fn build(
+        &mut self,
+        script: &Script,
+        turn: &TurnScript,
+        style: JsonStyle,
+        history_bytes: usize,
+    ) {
         let plan = &self.shard.input.request;
         self.tail.clear();
         RequestTail {

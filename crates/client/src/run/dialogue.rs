@@ -2,8 +2,8 @@ use std::sync::{Mutex, PoisonError};
 
 use turnbench_model::{Answer, Compat, HistoryReasoning};
 
-use super::script::Script;
 use super::RunInput;
+use super::script::Script;
 use crate::body::{ConversationBody, JsonStyle};
 
 /// A conversation under way: its history as it is sent.

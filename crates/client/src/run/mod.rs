@@ -23,8 +23,8 @@ use turnbench_model::{Nanos, RequestPlan, RequestRecord};
 pub use control::Control;
 pub use script::{Script, TurnScript};
 
-use crate::Connector;
 use crate::ClientError;
+use crate::Connector;
 use crate::http1::{ChatHeaders, HeadTemplate, chat_headers};
 use dialogue::Dialogues;
 use shard::Shard;

@@ -3,10 +3,10 @@ use turnbench_model::{
     Answer, Compat, Failure, FailureKind, Message, Outcome, RequestPlan, Stamps, Usage,
 };
 
+use crate::RawResponse;
 use crate::api::{ChatDecoder, ReferenceEnd, decode_reference};
 use crate::http1::{Body, ResponseHead};
 use crate::session::BodySink;
-use crate::RawResponse;
 
 /// Reads one response, in turnbench's way or in the reference's.
 pub(crate) enum Reader {

@@ -5,10 +5,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::runtime::Runtime;
 use turnbench_model::RequestRecord;
 
+use super::RunInput;
 use super::client::run_client;
 use super::control::Control;
 use super::dialogue::Dialogues;
-use super::RunInput;
 use crate::http1::HeadTemplate;
 
 /// One thread's part of a run.

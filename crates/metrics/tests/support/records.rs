@@ -74,6 +74,7 @@ pub(crate) fn completed(
             cached_tokens: cached,
             reasoning_tokens: None,
         }),
+        reconnects_count: 0,
         reads_count: 10,
         client_delay_max_ns: None,
     }

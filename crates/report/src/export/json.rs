@@ -12,14 +12,3 @@ pub fn run_report_json(report: &RunReport) -> Result<String, ReportError> {
         .map_err(|source| ReportError::Json { what: "run report", source })?;
     Ok(text + "\n")
 }
-
-/// The JSON Schema of [`run_report_json`], indented, with a line feed at the end.
-///
-/// # Errors
-/// [`ReportError::Json`]; never in practice.
-pub fn run_report_schema() -> Result<String, ReportError> {
-    let schema = schemars::schema_for!(RunReport);
-    let text = serde_json::to_string_pretty(&schema)
-        .map_err(|source| ReportError::Json { what: "schema of the run report", source })?;
-    Ok(text + "\n")
-}

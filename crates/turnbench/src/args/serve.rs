@@ -38,6 +38,22 @@ pub(crate) struct ServeArgs {
     #[arg(long, help_heading = "Server")]
     pub no_prompt_tokens_details: bool,
 
+    /// Answer with an x-request-id header
+    #[arg(long, help_heading = "Server")]
+    pub enable_request_id_headers: bool,
+
+    /// Report times in the answer (the field "metrics")
+    #[arg(long, help_heading = "Server")]
+    pub enable_per_request_metrics: bool,
+
+    /// Mean length of an answer that no limit ends, in tokens
+    #[arg(long, default_value_t = 150.0, value_name = "TOKENS", help_heading = "Server")]
+    pub answer_tokens_mean: f64,
+
+    /// Spread of that length: sigma of its lognormal distribution
+    #[arg(long, default_value_t = 0.6, value_name = "SIGMA", help_heading = "Server")]
+    pub answer_tokens_sigma: f64,
+
     /// Tokens in each streamed chunk
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Server")]
     pub tokens_per_chunk: u32,

@@ -3,12 +3,14 @@
 mod conversations;
 mod demo;
 mod environment;
+mod file_limit;
 mod generate;
 mod output;
 mod report;
 mod run;
 mod serve;
 mod show;
+mod signals;
 mod tokenizer;
 
 use crate::args::Command;

@@ -6,7 +6,8 @@ use turnbench_simserver::engine::EngineOptions;
 use turnbench_simserver::{Server, ServerOptions};
 use turnbench_workload::TokenizerSpec;
 
-use super::tokenizer;
+use super::signals::Signals;
+use super::{file_limit, output, tokenizer};
 use crate::args::{DecodeCleanupArg, ServeArgs};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
@@ -26,6 +27,10 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Exit> {
     }
     let options = options(args)?;
     let loaded = tokenizer::load(&source, DecodeCleanupArg::Auto)?;
+    if let Some(error) = &loaded.template_error {
+        output::warn(format!("{error}; a built-in chat template takes its place"));
+    }
+    file_limit::raise();
     let address = SocketAddr::new(args.host, args.port);
     let clock = Arc::new(MonotonicClock::start());
     let name = options.served_model_name.clone();
@@ -35,14 +40,12 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Exit> {
         "simulated server for model '{name}' on http://{}; Ctrl-C stops it",
         server.local_addr()
     );
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        server
-            .serve(async {
-                // Without a signal handler the default one ends the process, which is as good.
-                let _ = tokio::signal::ctrl_c().await;
-            })
-            .await
+    server.run(async {
+        match Signals::new() {
+            Ok(mut signals) => signals.next().await,
+            // Then a signal ends the process, which is as good.
+            Err(_) => std::future::pending().await,
+        }
     })?;
     Ok(ExitCode::Done)
 }
@@ -73,6 +76,10 @@ fn options(args: &ServeArgs) -> Result<ServerOptions, Exit> {
         model_root: args.model.clone(),
         tokens_per_chunk: args.tokens_per_chunk,
         prompt_tokens_details: !args.no_prompt_tokens_details,
+        request_id_headers: args.enable_request_id_headers,
+        per_request_metrics: args.enable_per_request_metrics,
+        answer_tokens_mean: args.answer_tokens_mean,
+        answer_tokens_sigma: args.answer_tokens_sigma,
         api_key: args.api_key.clone(),
         seed: args.seed,
         truth: args.truth.clone(),

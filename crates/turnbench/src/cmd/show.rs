@@ -13,7 +13,7 @@ use crate::exit::{Exit, WithExitCode};
 
 /// The whole report as JSON.
 pub(crate) fn json(report: &RunReport) -> Result<String, Exit> {
-    Ok(run_report_json(report)? + "\n")
+    Ok(run_report_json(report)?)
 }
 
 /// The reference's block (parameters, rates, table), then what it does not tell.

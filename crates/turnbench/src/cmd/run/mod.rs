@@ -2,11 +2,11 @@
 
 mod content;
 mod finish;
+mod interrupt;
 mod prepare;
 mod progress;
 mod recorder;
 mod server;
-mod signals;
 mod wire;
 
 use std::sync::mpsc;
@@ -71,7 +71,7 @@ fn replay(
     let lines: Option<LinesWriter> =
         run_dir.map(|run_dir| run_dir.create_lines(RECORDS_FILE)).transpose().or_usage()?;
     let mut progress = Progress::start(control.planned_requests());
-    let _signals = signals::watch(&control)?;
+    let _signals = interrupt::watch(&control)?;
     let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
     let told = Told {
         failures: args.verbose,

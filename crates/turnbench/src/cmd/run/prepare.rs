@@ -14,7 +14,7 @@ use turnbench_workload::{Input, InputFile, generate};
 
 use super::server::{self, ServerAccess};
 use crate::args::{CompatArg, OutputFormat, RunArgs};
-use crate::cmd::{environment, output, show, tokenizer};
+use crate::cmd::{environment, file_limit, output, show, tokenizer};
 use crate::exit::{Exit, WithExitCode};
 use crate::resolve::{self, OutputFiles};
 
@@ -60,6 +60,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         Input::Conversations(conversations) => conversations.len(),
     };
     let load = resolve::load_plan(args, compat, count)?;
+    file_limit::check(load.num_clients)?;
     let outputs = OutputFiles::check(args, now)?;
     let source = tokenizer::source(&args.tokenizer, &args.model)?;
     let access = ServerAccess { connector: &connector, headers: &headers };

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Progress {
     fn message(&self) -> String {
         let mut text = format!("TTFT {} ms, TPOT {} ms", self.ttft_ms.text(), self.tpot_ms.text());
         if self.failed > 0 {
-            text.push_str(&format!(", {} failed", self.failed));
+            let _ = write!(text, ", {} failed", self.failed);
         }
         text
     }

@@ -70,9 +70,7 @@ pub(crate) fn tokenizer(
 }
 
 fn unreachable(error: ClientError) -> Exit {
-    let code = match error {
-        ClientError::Unreachable { .. } => ExitCode::Unreachable,
-        _ => ExitCode::Usage,
-    };
+    let is_unreachable = matches!(error, ClientError::Unreachable { .. });
+    let code = if is_unreachable { ExitCode::Unreachable } else { ExitCode::Usage };
     Exit { code, error: error.into() }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use turnbench_client::run::Control;
 
+use crate::cmd::signals::Signals;
 use crate::exit::{Exit, ExitCode};
 
 /// How long requests in flight may go on after the first Ctrl-C.
@@ -51,27 +52,4 @@ pub(crate) fn watch(control: &Arc<Control>) -> Result<Watch, Exit> {
 #[allow(clippy::disallowed_methods, reason = "the second Ctrl-C ends the program at once")]
 fn at_once() {
     std::process::exit(ExitCode::Interrupted as i32);
-}
-
-/// The signals that ask the program to end.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
