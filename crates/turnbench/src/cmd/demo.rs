@@ -44,6 +44,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, Exit> {
     {
         output::print(&format!("\n{text}"))?;
     }
+    finished.say_run_dir();
     server.stop()?;
     Ok(finished.code)
 }

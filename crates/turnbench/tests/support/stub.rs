@@ -19,10 +19,24 @@ pub struct Behaviour {
     pub exact: BTreeMap<String, String>,
     /// Seconds that the behaviour `sleep` waits.
     pub sleep_sec: f64,
-    /// Whether `/version` and `/v1/models` exist.
+    /// Whether `/version` and `/v1/models` are missing.
     pub no_server_info: bool,
-    /// Extra header lines of answers to POSTs, each ending in CRLF.
+    /// Extra header lines of answers of the kind `httpNNN`, each ending in CRLF.
     pub headers: String,
+}
+
+impl Behaviour {
+    /// The k-th POST (from 1) is answered by the k-th name, those after the last normally.
+    pub fn script(names: &[&str]) -> Self {
+        let script = names.iter().enumerate();
+        let script = script.map(|(index, name)| (index + 1, (*name).to_owned())).collect();
+        Self { script, ..Self::default() }
+    }
+
+    /// Every POST is answered so.
+    pub fn always(name: &str) -> Self {
+        Self { default: Some(name.to_owned()), ..Self::default() }
+    }
 }
 
 /// A request as it came in.
@@ -56,8 +70,15 @@ pub struct Stub {
 struct Shared {
     behaviour: Behaviour,
     seen: Mutex<Vec<Seen>>,
+    /// Notified whenever a request has been seen.
+    changed: Condvar,
     posts: AtomicUsize,
     connections: AtomicUsize,
+    port: u16,
+    /// No further connections are accepted.
+    closing: AtomicBool,
+    /// The listener is gone.
+    closed: AtomicBool,
 }
 
 impl Stub {
@@ -67,16 +88,27 @@ impl Stub {
         let shared = Arc::new(Shared {
             behaviour,
             seen: Mutex::default(),
+            changed: Condvar::new(),
             posts: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            port,
+            closing: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         });
         let server = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if server.closing.load(Ordering::SeqCst) {
+                    break;
+                }
                 let shared = Arc::clone(&server);
                 let connection = shared.connections.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || serve(&shared, stream, connection));
             }
+            drop(listener);
+            let _seen = server.seen.lock().expect("no thread panicked");
+            server.closed.store(true, Ordering::SeqCst);
+            server.changed.notify_all();
         });
         Self { port, shared }
     }
@@ -90,9 +122,36 @@ impl Stub {
         self.shared.seen.lock().expect("no thread panicked").clone()
     }
 
+    /// Waits until there were that many POSTs.
+    pub fn wait_for_posts(&self, count: usize) {
+        let seen = self.shared.seen.lock().expect("no thread panicked");
+        let enough =
+            |seen: &mut Vec<Seen>| seen.iter().filter(|seen| seen.method == "POST").count() < count;
+        let (_seen, waited) =
+            self.shared.changed.wait_timeout_while(seen, PATIENCE, enough).expect("no panic");
+        assert!(!waited.timed_out(), "no {count} POSTs came");
+    }
+
+    /// The bodies of the POSTs so far.
+    pub fn bodies(&self) -> Vec<Value> {
+        self.posts().iter().map(Seen::json).collect()
+    }
+
     /// The POSTs so far.
     pub fn posts(&self) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| seen.method == "POST").collect()
+    }
+}
+
+impl Shared {
+    /// Stops listening; returns once connections are refused.
+    fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        let _wakes_the_listener = TcpStream::connect(("127.0.0.1", self.port));
+        let seen = self.seen.lock().expect("no thread panicked");
+        let open = |_: &mut Vec<Seen>| !self.closed.load(Ordering::SeqCst);
+        let waited = self.changed.wait_timeout_while(seen, PATIENCE, open).expect("no panic");
+        assert!(!waited.1.timed_out(), "the listener did not close");
     }
 }
 
@@ -103,6 +162,10 @@ fn serve(shared: &Shared, stream: TcpStream, connection: usize) {
     while let Some(mut seen) = read_request(&mut reader, connection) {
         seen.behaviour = behaviour_of(shared, &seen);
         shared.seen.lock().expect("no thread panicked").push(seen.clone());
+        shared.changed.notify_all();
+        if seen.behaviour == "die" {
+            shared.close();
+        }
         let goes_on = if seen.method == "POST" {
             answer(&shared.behaviour, &seen, &mut out)
         } else {
@@ -159,154 +222,4 @@ fn info(behaviour: &Behaviour, seen: &Seen, out: &mut TcpStream) -> std::io::Res
         None => plain(out, 404, "", "not found")?,
     }
     Ok(true)
-}
-
-fn plain(out: &mut TcpStream, status: u16, headers: &str, body: &str) -> std::io::Result<()> {
-    let head = format!(
-        "HTTP/1.1 {status} Stub\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    out.write_all(head.as_bytes())?;
-    out.write_all(body.as_bytes())
-}
-
-/// Answers a POST; `false` closes the connection.
-fn answer(behaviour: &Behaviour, seen: &Seen, out: &mut TcpStream) -> std::io::Result<bool> {
-    let request = seen.json();
-    let mut name = seen.behaviour.as_str();
-    if let Some(status) = name.strip_prefix("http") {
-        let status: u16 = status.parse().expect("httpNNN");
-        let body = json!({"object": "error", "message": format!("stub {status}"), "code": status});
-        plain(out, status, &behaviour.headers, &body.to_string())?;
-        return Ok(true);
-    }
-    if name == "sleep" {
-        wait_or_gone(out, behaviour.sleep_sec);
-        name = "normal";
-    }
-    let pieces = pieces(behaviour, name, &request);
-    if request["stream"] == json!(true) {
-        stream(out, name, &pieces)
-    } else {
-        whole(out, name, &pieces.concat())?;
-        Ok(true)
-    }
-}
-
-/// Waits that long, or until the other side has gone.
-fn wait_or_gone(out: &TcpStream, seconds: f64) {
-    let _ = out.set_read_timeout(Some(Duration::from_secs_f64(seconds.max(0.001))));
-    let _ = out.peek(&mut [0]);
-    let _ = out.set_read_timeout(None);
-}
-
-fn pieces(behaviour: &Behaviour, name: &str, request: &Value) -> Vec<String> {
-    let messages = request["messages"].as_array().expect("messages");
-    let last = messages.last().and_then(|message| message["content"].as_str()).unwrap_or("");
-    if name == "exact" {
-        return vec![behaviour.exact[last].clone()];
-    }
-    let mut pieces: Vec<String> = ["Reply", " to", " turn"].map(str::to_owned).to_vec();
-    pieces.push(format!(" {}", messages.len()));
-    pieces.push(":".to_owned());
-    pieces.extend(last.split(' ').take(6).map(|word| format!(" {word}")));
-    match name {
-        "multi" => vec![pieces[..3].concat(), pieces[3..8.min(pieces.len())].concat(), {
-            pieces[8.min(pieces.len())..].concat()
-        }],
-        "single" => vec![pieces.concat()],
-        _ => pieces,
-    }
-}
-
-fn whole(out: &mut TcpStream, name: &str, text: &str) -> std::io::Result<()> {
-    let large = "x y ".repeat(60_000);
-    let content = match name {
-        "ns_null" => Value::Null,
-        "ns_large" => json!(large),
-        _ => json!(text),
-    };
-    let role = if name == "ns_role" { "tool" } else { "assistant" };
-    let body = json!({
-        "id": "x", "object": "chat.completion",
-        "choices": [{"index": 0, "message": {"role": role, "content": content},
-                     "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 10},
-    });
-    let text = if name == "ns_pretty" { format!("{body:#}") } else { body.to_string() };
-    plain(out, 200, "", &text)
-}
-
-fn chunk(delta: &Value, finish: &Value) -> String {
-    json!({"id": "x", "object": "chat.completion.chunk",
-           "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-    .to_string()
-}
-
-fn stream(out: &mut TcpStream, name: &str, pieces: &[String]) -> std::io::Result<bool> {
-    out.write_all(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
-    )?;
-    let events = events(name, pieces);
-    for event in &events {
-        let line_end = if name == "crlf" { "\r\n" } else { "\n" };
-        let data = if name == "nospace" { "data:" } else { "data: " };
-        let before = match name {
-            "comments" => ": keep-alive\n\n",
-            "event" => "event: message\n",
-            _ => "",
-        };
-        let text = format!("{before}{data}{event}{line_end}{line_end}");
-        out.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())?;
-    }
-    if name == "cut_hard" {
-        return Ok(false);
-    }
-    out.write_all(b"0\r\n\r\n")?;
-    Ok(true)
-}
-
-fn events(name: &str, pieces: &[String]) -> Vec<String> {
-    let content = |text: &str| chunk(&json!({"content": text}), &Value::Null);
-    let mut events = Vec::new();
-    match name {
-        "no_role" => {}
-        "role_null" => {
-            events.push(chunk(&json!({"role": "assistant", "content": null}), &Value::Null));
-        }
-        _ => events.push(chunk(&json!({"role": "assistant", "content": ""}), &Value::Null)),
-    }
-    if name == "reasoning" {
-        for text in ["Let me", " think", " first"] {
-            events.push(chunk(&json!({"reasoning_content": text}), &Value::Null));
-        }
-    }
-    if name == "empty_chunks" {
-        events.push(content(""));
-    }
-    for (index, piece) in pieces.iter().enumerate() {
-        match (name, index) {
-            ("none", _) => continue,
-            ("cut_clean" | "cut_hard", 3) => return events,
-            ("error_json", 3) => {
-                let error = json!({"message": "stub failure", "type": "InternalServerError",
-                                   "code": 500});
-                events.push(json!({"error": error}).to_string());
-                events.push("[DONE]".to_owned());
-                return events;
-            }
-            ("empty_chunks", 1 | 3) => events.push(content("")),
-            _ => {}
-        }
-        events.push(content(piece));
-    }
-    events.push(chunk(&json!({}), &json!("stop")));
-    if name == "usage_chunk" {
-        let usage = json!({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3});
-        events.push(json!({"id": "x", "choices": [], "usage": usage}).to_string());
-    }
-    if name != "no_done" {
-        events.push("[DONE]".to_owned());
-    }
-    events
 }

@@ -49,9 +49,6 @@ pub(crate) fn finish(
         OutputFormat::Json => output::print(&show::json(&report)?)?,
         OutputFormat::Table => output::print(&show::table(&report, &parameters))?,
     }
-    if let Some(run_dir) = run_dir {
-        anstream::eprintln!("run directory: {}", run_dir.path().display());
-    }
     for problem in &problems {
         output::warn(problem);
     }
@@ -59,7 +56,7 @@ pub(crate) fn finish(
         problems.push("a part of the client panicked".to_owned());
     }
     let code = if problems.is_empty() { exit_code(&report, records) } else { ExitCode::Internal };
-    Ok(Finished { report, code })
+    Ok(Finished { report, code, run_dir: run_dir.map(|run_dir| run_dir.path().to_owned()) })
 }
 
 /// Local token counts; without a tokenizer, or when it fails, none.

@@ -9,6 +9,7 @@ mod recorder;
 mod server;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::mpsc;
 
 use turnbench_client::run::{self as engine, Control, RunEnd};
@@ -31,11 +32,23 @@ const CHANNEL_RECORDS: usize = 8_192;
 pub(crate) struct Finished {
     pub report: RunReport,
     pub code: ExitCode,
+    pub run_dir: Option<PathBuf>,
+}
+
+impl Finished {
+    /// Says where the run's files are.
+    pub(crate) fn say_run_dir(&self) {
+        if let Some(run_dir) = &self.run_dir {
+            anstream::eprintln!("run directory: {}", run_dir.display());
+        }
+    }
 }
 
 /// `turnbench run`.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Exit> {
-    Ok(execute(args)?.code)
+    let finished = execute(args)?;
+    finished.say_run_dir();
+    Ok(finished.code)
 }
 
 /// Runs, prints, writes every file.
@@ -43,7 +56,8 @@ pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
     let prepared = prepare::prepare(args)?;
     let run_dir = create_run_dir(&prepared)?;
     if let Some(run_dir) = &run_dir {
-        anstream::eprintln!("run directory: {}", run_dir.path().display());
+        // Said now, so that whoever has to kill the run knows where its records are.
+        anstream::eprintln!("records go to {}", run_dir.path().display());
     }
     let (end, recorded) = replay(args, &prepared, run_dir.as_ref())?;
     finish::finish(args, &prepared, run_dir.as_ref(), &end, recorded)
