@@ -1,14 +1,19 @@
-//! A stand-in server that answers as the recorded one did (`testdata/requests/README.md`):
-//! one thread a connection, no delays, every request kept.
+//! A stand-in server that answers as the recorded one did (`testdata/requests/README.md`) and in
+//! some more ways (`answers`): one thread a connection, no delays, every request kept.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use super::answers::{answer, plain};
+
+/// Longest wait for anything, so that a failing test ends.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How to answer: the k-th POST (from 1) by `script`, all others by `default`.
 #[derive(Clone, Debug, Default)]
