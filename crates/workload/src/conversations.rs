@@ -48,9 +48,6 @@ pub(crate) fn from_json(
         }
         conversations.push(conversation);
     }
-    if conversations.is_empty() {
-        warnings.push(root.remark("the list of conversations is empty"));
-    }
     Ok(conversations)
 }
 

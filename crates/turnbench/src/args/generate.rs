@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::TokenizerArgs;
+use super::{TokenizerArgs, number};
 
 /// `turnbench generate`.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(crate) struct GenerateArgs {
     pub model: String,
 
     /// Seed of every random stream
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_parser = number::seed, default_value_t = 0)]
     pub seed: u64,
 
     /// Where to write the conversations; standard output without it

@@ -3,6 +3,7 @@
 
 mod demo;
 mod generate;
+mod number;
 mod report;
 mod run;
 mod serve;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ServerArgs, TokenizerArgs};
+use super::{ServerArgs, TokenizerArgs, number};
 
 /// `turnbench run`. Flags that vLLM's `benchmark_serving_multi_turn.py` has keep its names,
 /// defaults and meaning.
@@ -19,12 +19,12 @@ pub(crate) struct RunArgs {
     pub model: String,
 
     /// Seed of every random stream
-    #[arg(long, default_value = "0", value_parser = parse_seed, allow_negative_numbers = true,
+    #[arg(long, default_value = "0", value_parser = number::seed, allow_negative_numbers = true,
         help_heading = "Workload")]
     pub seed: u64,
 
     /// Most messages that a request may carry; longer conversations end there
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Workload")]
+    #[arg(long, value_parser = number::whole, value_name = "N", allow_negative_numbers = true, help_heading = "Workload")]
     pub max_turns: Option<i64>,
 
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(crate) struct RunArgs {
     /// Concurrent clients
     #[arg(
         short = 'p',
-        long,
+        long, value_parser = number::whole,
         default_value_t = 1,
         value_name = "N",
         allow_negative_numbers = true,
@@ -47,7 +47,7 @@ pub(crate) struct RunArgs {
     /// Conversations open at once over all clients [default: --num-clients]
     #[arg(
         short = 'k',
-        long,
+        long, value_parser = number::whole,
         value_name = "N",
         allow_negative_numbers = true,
         help_heading = "Load"
@@ -57,7 +57,7 @@ pub(crate) struct RunArgs {
     /// Requests over all clients [default: all]
     #[arg(
         short = 'n',
-        long,
+        long, value_parser = number::whole,
         value_name = "N",
         allow_negative_numbers = true,
         help_heading = "Load"
@@ -67,7 +67,7 @@ pub(crate) struct RunArgs {
     /// Pause of each client after each answer, exponentially distributed with this rate per
     /// second (0: none)
     #[arg(
-        long,
+        long, value_parser = number::number,
         default_value_t = 0.0,
         value_name = "RATE",
         allow_negative_numbers = true,
@@ -81,7 +81,7 @@ pub(crate) struct RunArgs {
 
     /// Retries of a request that failed for a reason that may pass
     #[arg(
-        long,
+        long, value_parser = number::whole,
         default_value_t = 0,
         env = "MULTITURN_BENCH_MAX_RETRIES",
         value_name = "N",
@@ -108,7 +108,7 @@ pub(crate) struct RunArgs {
 
     /// Most output tokens: a number, 0 = as the recorded answer, negative = unlimited
     #[arg(
-        long,
+        long, value_parser = number::whole,
         default_value_t = 0,
         value_name = "TOKENS",
         allow_negative_numbers = true,
@@ -118,7 +118,7 @@ pub(crate) struct RunArgs {
 
     /// Fewest output tokens: a number, 0 = as the recorded answer, negative = none
     #[arg(
-        long,
+        long, value_parser = number::whole,
         default_value_t = 0,
         value_name = "TOKENS",
         allow_negative_numbers = true,
@@ -136,7 +136,7 @@ pub(crate) struct RunArgs {
 
     /// Seconds until a request fails; grows with max_tokens by 0.2 s a token
     #[arg(
-        long,
+        long, value_parser = number::whole,
         default_value_t = 120,
         value_name = "SECONDS",
         allow_negative_numbers = true,
@@ -237,9 +237,4 @@ pub(crate) enum OutputFormat {
     Table,
     /// The run report
     Json,
-}
-
-/// A seed is a whole number from 0 to 2^64-1.
-fn parse_seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| "a seed is a whole number from 0 to 18446744073709551615".to_owned())
 }

@@ -3,9 +3,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::number;
+
 /// `turnbench serve`.
 #[derive(Debug, Args)]
 #[command(
+    allow_negative_numbers = true,
     after_help = "Example:\n  turnbench serve --port 8000 --served-model-name sim --kv-blocks 4096"
 )]
 pub(crate) struct ServeArgs {
@@ -14,7 +17,7 @@ pub(crate) struct ServeArgs {
     pub host: IpAddr,
 
     /// Port to listen on (0: any free one, printed)
-    #[arg(short, long, default_value_t = 8000, help_heading = "Server")]
+    #[arg(short, long, value_parser = number::port, default_value_t = 8000, help_heading = "Server")]
     pub port: u16,
 
     /// Tokenizer and chat template: a directory, a Hub id, builtin:o200k_base or
@@ -31,7 +34,7 @@ pub(crate) struct ServeArgs {
     pub api_key: Option<String>,
 
     /// Longest prompt and answer together, in tokens
-    #[arg(long, default_value_t = 32_768, value_name = "TOKENS", help_heading = "Server")]
+    #[arg(long, value_parser = number::count, default_value_t = 32_768, value_name = "TOKENS", help_heading = "Server")]
     pub max_model_len: u32,
 
     /// Leave prompt_tokens_details out of usage, as vLLM does without --enable-prompt-tokens-details
@@ -47,15 +50,15 @@ pub(crate) struct ServeArgs {
     pub enable_per_request_metrics: bool,
 
     /// Mean length of an answer that no limit ends, in tokens
-    #[arg(long, default_value_t = 150.0, value_name = "TOKENS", help_heading = "Server")]
+    #[arg(long, value_parser = number::number, default_value_t = 150.0, value_name = "TOKENS", help_heading = "Server")]
     pub answer_tokens_mean: f64,
 
     /// Spread of that length: sigma of its lognormal distribution
-    #[arg(long, default_value_t = 0.6, value_name = "SIGMA", help_heading = "Server")]
+    #[arg(long, value_parser = number::number, default_value_t = 0.6, value_name = "SIGMA", help_heading = "Server")]
     pub answer_tokens_sigma: f64,
 
     /// Tokens in each streamed chunk
-    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Server")]
+    #[arg(long, value_parser = number::count, default_value_t = 1, value_name = "N", help_heading = "Server")]
     pub tokens_per_chunk: u32,
 
     /// Write the truth about each request (arrival, first and last token, cache hits) as JSON lines
@@ -63,23 +66,23 @@ pub(crate) struct ServeArgs {
     pub truth: Option<PathBuf>,
 
     /// Prompt tokens computed per second
-    #[arg(long, default_value_t = 20_000.0, value_name = "RATE", help_heading = "Cost model")]
+    #[arg(long, value_parser = number::number, default_value_t = 20_000.0, value_name = "RATE", help_heading = "Cost model")]
     pub prefill_tokens_per_sec: f64,
 
     /// Milliseconds of a step that decodes, whatever it decodes
-    #[arg(long, default_value_t = 8.0, value_name = "MS", help_heading = "Cost model")]
+    #[arg(long, value_parser = number::number, default_value_t = 8.0, value_name = "MS", help_heading = "Cost model")]
     pub decode_ms: f64,
 
     /// Milliseconds that each decoded sequence adds to a step
-    #[arg(long, default_value_t = 0.05, value_name = "MS", help_heading = "Cost model")]
+    #[arg(long, value_parser = number::number, default_value_t = 0.05, value_name = "MS", help_heading = "Cost model")]
     pub decode_ms_per_seq: f64,
 
     /// Tokens in a KV block
-    #[arg(long, default_value_t = 16, value_name = "TOKENS", help_heading = "KV cache")]
+    #[arg(long, value_parser = number::count, default_value_t = 16, value_name = "TOKENS", help_heading = "KV cache")]
     pub block_size: u32,
 
     /// KV blocks of the cache, one of which is reserved as in vLLM
-    #[arg(long, default_value_t = 8_192, value_name = "N", help_heading = "KV cache")]
+    #[arg(long, value_parser = number::count, default_value_t = 8_192, value_name = "N", help_heading = "KV cache")]
     pub kv_blocks: u32,
 
     /// Turn prefix caching off
@@ -87,11 +90,11 @@ pub(crate) struct ServeArgs {
     pub no_enable_prefix_caching: bool,
 
     /// Tokens computed in one step, prompts and answers together
-    #[arg(long, default_value_t = 2_048, value_name = "TOKENS", help_heading = "Scheduler")]
+    #[arg(long, value_parser = number::count, default_value_t = 2_048, value_name = "TOKENS", help_heading = "Scheduler")]
     pub max_num_batched_tokens: u32,
 
     /// Sequences in one step
-    #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Scheduler")]
+    #[arg(long, value_parser = number::count, default_value_t = 256, value_name = "N", help_heading = "Scheduler")]
     pub max_num_seqs: u32,
 
     /// Compute prompts in one piece only
@@ -99,6 +102,6 @@ pub(crate) struct ServeArgs {
     pub no_enable_chunked_prefill: bool,
 
     /// Seed of the answers
-    #[arg(long, default_value_t = 0, help_heading = "Scheduler")]
+    #[arg(long, value_parser = number::seed, default_value_t = 0, help_heading = "Scheduler")]
     pub seed: u64,
 }

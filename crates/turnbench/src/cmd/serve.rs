@@ -9,7 +9,7 @@ use turnbench_workload::TokenizerSpec;
 use super::signals::Signals;
 use super::{file_limit, output, tokenizer};
 use crate::args::{DecodeCleanupArg, ServeArgs};
-use crate::exit::{Exit, ExitCode, WithExitCode};
+use crate::exit::{Exit, ExitCode};
 
 /// Nanoseconds of a millisecond.
 const NANOS_PER_MILLI: f64 = 1e6;
@@ -34,8 +34,8 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Exit> {
     let address = SocketAddr::new(args.host, args.port);
     let clock = Arc::new(MonotonicClock::start());
     let name = options.served_model_name.clone();
-    let server =
-        Server::bind(address, options, loaded.tokenizer, loaded.template, clock).or_usage()?;
+    let server = Server::bind(address, options, loaded.tokenizer, loaded.template, clock)
+        .map_err(|error| with_flags(&error))?;
     anstream::eprintln!(
         "simulated server for model '{name}' on http://{}; Ctrl-C stops it",
         server.local_addr()
@@ -85,6 +85,43 @@ fn options(args: &ServeArgs) -> Result<ServerOptions, Exit> {
         truth: args.truth.clone(),
         ..ServerOptions::default()
     };
-    options.validate().or_usage()?;
+    options.validate().map_err(|error| with_flags(&error))?;
     Ok(options)
+}
+
+/// The simulator's complaint about an option, in the words of the command line.
+fn with_flags(error: &turnbench_simserver::Error) -> Exit {
+    const OPTIONS: [&str; 10] = [
+        "answer_tokens_mean",
+        "answer_tokens_sigma",
+        "block_size",
+        "kv_blocks",
+        "max_model_len",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "prefill_tokens_per_sec",
+        "served_model_name",
+        "tokens_per_chunk",
+    ];
+    let text = OPTIONS.into_iter().fold(error.to_string(), |text, option| {
+        text.replace(option, &format!("--{}", option.replace('_', "-")))
+    });
+    Exit::usage(
+        text.replace("turn chunked prefill on", "leave --no-enable-chunked-prefill out")
+            .replace("choose another port", "choose another --port"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use turnbench_simserver::ServerOptions;
+
+    use super::with_flags;
+
+    #[test]
+    fn options_are_named_as_the_flags_are() {
+        let options = ServerOptions { tokens_per_chunk: 0, ..ServerOptions::default() };
+        let exit = with_flags(&options.validate().unwrap_err());
+        assert_eq!(exit.error.to_string(), "--tokens-per-chunk is 0, must be at least 1");
+    }
 }

@@ -76,8 +76,11 @@ fn token_counts(prepared: &Prepared, records: &[RequestRecord]) -> Vec<TokenCoun
 fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
     let summary = &end.summary;
     let count = |list: &[u32]| list.len() as u64;
-    // A conversation whose warm-up failed has failed; the run proper does not see it.
-    let lost_in_warmup = end.warmup.as_ref().map_or(0, |(warmup, _)| count(&warmup.failed));
+    // The reference's run proper does not see what failed in the warm-up; ours begins it anew.
+    let lost_in_warmup = match (prepared.plan.compat, &end.warmup) {
+        (Compat::Vllm, Some((warmup, _))) => count(&warmup.failed),
+        _ => 0,
+    };
     RunFacts {
         conversations: ConversationCounts {
             total: prepared.conversations.len() as u64,

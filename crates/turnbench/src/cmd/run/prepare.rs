@@ -65,11 +65,12 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     let source = tokenizer::source(&args.tokenizer, &args.model)?;
     let access = ServerAccess { connector: &connector, headers: &headers };
     let tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
-    let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args)?;
-    let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref())?;
-    warn_of_open_lengths(args, tokenizer.is_some());
     let mut environment = environment::environment(clock.unix_ns());
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
+    let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args)?;
+    let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref())
+        .map_err(|error| tokenizer_failed(&error, &source))?;
+    warn_of_open_lengths(args, tokenizer.is_some());
     let plan = Plan {
         schema_version: PLAN_SCHEMA_VERSION,
         compat,
@@ -175,7 +176,7 @@ fn workload(
 fn answer_tokens(
     conversations: &[Conversation],
     tokenizer: Option<&dyn Tokenizer>,
-) -> Result<Vec<Vec<Option<u32>>>, Exit> {
+) -> Result<Vec<Vec<Option<u32>>>, TokenizerError> {
     let counted = conversations.par_iter().map(|conversation| {
         let turns = conversation.turns().into_iter();
         turns
@@ -188,7 +189,21 @@ fn answer_tokens(
             })
             .collect()
     });
-    counted.collect::<Result<_, TokenizerError>>().or_usage()
+    counted.collect()
+}
+
+/// A recorded answer cannot be tokenized.
+fn tokenizer_failed(error: &TokenizerError, source: &TokenizerSource) -> Exit {
+    Exit::usage(match source {
+        TokenizerSource::Server => format!(
+            "--tokenizer server: {error}\nhint: not every server has /tokenize; name another \
+             tokenizer, or none"
+        ),
+        TokenizerSource::Directory(_)
+        | TokenizerSource::Hub(_)
+        | TokenizerSource::Builtin(_)
+        | TokenizerSource::None => format!("the tokenizer failed: {error}"),
+    })
 }
 
 fn warn_of_open_lengths(args: &RunArgs, has_tokenizer: bool) {
