@@ -1,0 +1,396 @@
+//! What `turnbench run` does without `--compat`: every conversation is finished, a failed request is
+//! a record with its kind and ends no client, and what is sent is what was asked for.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::case::{Case, plain};
+use support::stub::Behaviour;
+use turnbench_model::{FailureKind, StampSource};
+
+/// Number of messages in each request, in the order in which they came.
+fn message_counts(case: &Case) -> Vec<usize> {
+    let bodies = case.stub.bodies();
+    bodies.iter().map(|body| body["messages"].as_array().unwrap().len()).collect()
+}
+
+/// Runs with `behaviour` for the first request, and tells the failures and the finished
+/// conversations of two.
+fn check_failure(behaviour: &Behaviour, args: &[&str], kind: FailureKind, status: Option<u16>) {
+    let case = Case::new(behaviour.clone());
+    let run = case.run(args);
+    let name = &behaviour.script[&1];
+    assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
+    assert_eq!(case.failures(), [(kind, status, 1)], "{name}");
+    assert_eq!(case.finished(), 1, "{name}: the other conversation");
+    assert_eq!(message_counts(&case), [1, 1, 3], "{name}");
+    let counts = &case.report()["counts"];
+    assert_eq!(counts["conversations"]["failed"], 1, "{name}");
+    assert_eq!(counts["failures"][0]["kind"], kind.name(), "{name}");
+    let failed = run.stdout.lines().any(|line| line.trim_start().starts_with(kind.name()));
+    assert!(failed, "{name}: {}", run.stdout);
+}
+
+#[test]
+fn each_kind_of_failure_is_a_record_and_the_client_goes_on() {
+    use FailureKind::{Connect, HttpStatus, Invalid, StreamError, Truncated};
+    for (name, kind, status) in [
+        ("http400", HttpStatus, Some(400)),
+        ("http404", HttpStatus, Some(404)),
+        ("http499", HttpStatus, Some(499)),
+        ("http500", HttpStatus, Some(500)),
+        ("error_json", StreamError, Some(200)),
+        ("cut_clean", Truncated, Some(200)),
+        ("cut_hard", Truncated, Some(200)),
+        ("garbage", Invalid, Some(200)),
+        ("html", Invalid, Some(200)),
+        ("none", Invalid, Some(200)),
+        ("close", Connect, None),
+    ] {
+        check_failure(&Behaviour::script(&[name]), &[], kind, status);
+    }
+}
+
+#[test]
+fn answers_that_are_not_streamed_fail_in_the_same_ways() {
+    use FailureKind::{Connect, HttpStatus, Invalid};
+    for (name, kind, status) in
+        [("http500", HttpStatus, Some(500)), ("html", Invalid, Some(200)), ("close", Connect, None)]
+    {
+        check_failure(&Behaviour::script(&[name]), &["--no-stream"], kind, status);
+    }
+}
+
+#[test]
+fn tokens_without_a_text_that_the_server_counted_are_an_answer() {
+    let case = Case::new(Behaviour::always("ns_null"));
+    let run = case.run(&["--no-stream"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!((case.failures().len(), case.finished()), (0, 2));
+}
+
+#[test]
+fn a_request_over_its_time_limit_is_a_timeout() {
+    let status = None;
+    let limit = ["--request-timeout-sec", "1"];
+    check_failure(&Behaviour::script(&["hold"]), &limit, FailureKind::Timeout, status);
+    let status = Some(200);
+    check_failure(&Behaviour::script(&["hold_mid"]), &limit, FailureKind::Timeout, status);
+}
+
+#[test]
+fn a_server_that_goes_away_fails_the_rest_and_keeps_what_was_measured() {
+    let case = Case::new(Behaviour::script(&["die"]));
+    let run = case.run(&[]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let (connect, none) = (FailureKind::Connect, None);
+    assert_eq!(case.failures(), [(connect, none, 1), (connect, none, 1)]);
+    assert_eq!(case.records().len(), 3);
+}
+
+#[test]
+fn every_client_finishes_its_conversations() {
+    for args in [
+        &["-p", "1", "-k", "5"][..],
+        &["-p", "2", "-k", "5"],
+        &["-p", "5"],
+        &["-p", "2", "-k", "3", "--conversation-sampling", "random"],
+        &["-p", "3", "--no-early-stop"],
+    ] {
+        let case = Case::new(Behaviour::default());
+        let list: Vec<Value> = "abcde".chars().map(|id| plain(&id.to_string(), 3)).collect();
+        case.conversations(&Value::Array(list));
+        let run = case.run(args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.stderr);
+        assert_eq!(case.stub.posts().len(), 15, "{args:?}");
+        assert_eq!(case.finished(), 5, "{args:?}");
+        assert!(run.stdout.contains("5 finished of 5"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn open_conversations_take_turns_first_in_first_out() {
+    let case = Case::new(Behaviour::default());
+    case.conversations(&json!([plain("a", 2), plain("b", 2), plain("c", 2)]));
+    case.run(&["-k", "2"]);
+    let records = case.records();
+    let order: Vec<(&str, u32)> =
+        records.iter().map(|record| (&*record.conversation_id, record.turn)).collect();
+    assert_eq!(order, [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("c", 1), ("c", 2)]);
+}
+
+#[test]
+fn early_stop_ends_all_when_the_first_client_has_no_more_work() {
+    let case = Case::new(Behaviour::script(&["hold_mid"]));
+    let list: Vec<Value> = "abcdef".chars().map(|id| plain(&id.to_string(), 2)).collect();
+    case.conversations(&Value::Array(list));
+    // One client hangs in its first request until the limit; meanwhile the other does all the rest.
+    let run = case.run(&["-p", "2", "--early-stop", "--request-timeout-sec", "1"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(case.finished(), 5);
+    assert_eq!(case.failures().len(), 1);
+}
+
+#[test]
+fn remainders_of_requests_and_conversations_are_spread() {
+    let case = Case::new(Behaviour::default());
+    let list: Vec<Value> = "abc".chars().map(|id| plain(&id.to_string(), 2)).collect();
+    case.conversations(&Value::Array(list));
+    let run = case.run(&["-n", "5", "-p", "2", "-k", "3"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(case.stub.posts().len(), 5);
+    let conversations = &case.report()["counts"]["conversations"];
+    assert_eq!(conversations["finished"], 2);
+    assert_eq!(conversations["unfinished"], 1);
+}
+
+#[test]
+fn max_turns_limits_the_messages_of_a_request() {
+    for (limit, expect) in [("1", &[1, 1][..]), ("2", &[1, 1]), ("3", &[1, 3, 1, 3])] {
+        let case = Case::new(Behaviour::default());
+        case.conversations(&json!([plain("a", 3), plain("b", 3)]));
+        case.run(&["--max-turns", limit]);
+        assert_eq!(message_counts(&case), expect, "--max-turns {limit}");
+    }
+}
+
+#[test]
+fn the_warm_up_step_sends_first_turns_which_count_apart() {
+    let case = Case::new(Behaviour::default());
+    let run = case.run(&["--warmup-step"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(message_counts(&case), [1, 1, 3, 3]);
+    let requests = &case.report()["counts"]["requests"];
+    assert_eq!((&requests["completed"], &requests["warmup_attempts"]), (&json!(2), &json!(2)));
+    assert_eq!(case.finished(), 2);
+    assert!(run.stdout.contains("warmup_runtime_sec"), "{}", run.stdout);
+}
+
+#[test]
+fn retries_are_records_of_their_own_and_only_where_they_can_help() {
+    // A status that may pass: tried again, and the conversation goes on.
+    let case = Case::new(Behaviour::script(&["http503"]));
+    let run = case.run(&["--max-retries", "1"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(message_counts(&case), [1, 1, 3, 1, 3]);
+    assert_eq!(case.failures(), [(FailureKind::HttpStatus, Some(503), 1)]);
+    assert_eq!(case.finished(), 2);
+    let records = case.records();
+    assert_eq!((records[0].last_attempt, records[1].attempt), (false, 2));
+    let requests = &case.report()["counts"]["requests"];
+    assert_eq!((&requests["failed"], &requests["retries"]), (&json!(0), &json!(1)));
+    assert!(run.stdout.contains("1 retry"), "{}", run.stdout);
+
+    // Given up after the last one.
+    let case = Case::new(Behaviour::script(&["cut_hard", "error_json"]));
+    case.run(&["--max-retries", "1"]);
+    let expect = [(FailureKind::Truncated, Some(200), 1), (FailureKind::StreamError, Some(200), 2)];
+    assert_eq!(case.failures(), expect);
+    assert_eq!(case.finished(), 1);
+    assert!(case.records()[1].last_attempt);
+
+    // Never.
+    for name in ["http400", "http401", "http501", "html"] {
+        let case = Case::new(Behaviour::script(&[name]));
+        case.run(&["--max-retries", "3"]);
+        assert_eq!(case.failures().len(), 1, "{name}");
+        assert!(case.records()[0].last_attempt, "{name}");
+    }
+}
+
+#[test]
+fn retry_after_is_waited_for() {
+    let headers = "Retry-After: 2\r\n".to_owned();
+    let case = Case::new(Behaviour { headers, ..Behaviour::script(&["http429"]) });
+    case.run(&["--max-retries", "1"]);
+    let records = case.records();
+    let failure = records[0].outcome.failure().unwrap();
+    let asked = failure.retry_after_ns.unwrap();
+    assert_eq!(asked.as_secs_f64(), 2.0);
+    let end = records[0].stamps.end.unwrap().at_ns;
+    assert!(records[1].stamps.sent_ns.unwrap().since(end) >= asked, "{records:?}");
+
+    // Asking for nothing does not hurry the back-off, nor does it stop the retry.
+    let headers = "Retry-After: 0\r\n".to_owned();
+    let case = Case::new(Behaviour { headers, ..Behaviour::script(&["http429"]) });
+    case.run(&["--max-retries", "1"]);
+    assert_eq!(case.finished(), 2);
+}
+
+#[test]
+fn min_tokens_go_out_with_max_tokens_unless_told_not_to() {
+    let tokens = |args: &[&str]| {
+        let case = Case::new(Behaviour::default());
+        let run = case.run(args);
+        assert_eq!(run.code, Some(0), "{args:?}: {}", run.stderr);
+        let body = case.stub.bodies().remove(0);
+        (body["min_tokens"].as_u64(), body["max_tokens"].as_u64(), body["ignore_eos"].clone())
+    };
+    let (min, max, ignore_eos) = tokens(&[]);
+    assert!(min.is_some_and(|min| min > 1), "the recorded answer's tokens, not {min:?}");
+    assert_eq!((max, ignore_eos), (min, Value::Null));
+    assert_eq!(tokens(&["--no-min-tokens"]), (None, max, Value::Null));
+    assert_eq!(tokens(&["--ignore-eos"]), (min, max, json!(true)));
+    let limits = ["--limit-min-tokens", "5", "--limit-max-tokens", "9"];
+    assert_eq!(tokens(&limits), (Some(5), Some(9), Value::Null));
+    let none = ["--limit-min-tokens", "-1", "--limit-max-tokens", "-1"];
+    assert_eq!(tokens(&none), (None, None, Value::Null));
+    assert_eq!(tokens(&["--limit-min-tokens", "-1"]), (None, max, Value::Null));
+}
+
+#[test]
+fn extra_body_keys_and_conversation_ids_are_sent() {
+    let case = Case::new(Behaviour::default());
+    let extra = r#"{"temperature": 0.5, "max_tokens": 3, "chat_template_kwargs": {"x": true}}"#;
+    let run = case.run(&["--extra-body", extra, "--send-conversation-id", "--header", "X-A=b"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let posts = case.stub.posts();
+    let body = posts[0].json();
+    assert_eq!(body["temperature"], 0.5);
+    assert_eq!(body["max_tokens"], 3);
+    assert_eq!(body["chat_template_kwargs"], json!({"x": true}));
+    assert_eq!(body["conversation_id"], "a");
+    assert_eq!(body["model"], "stub-model");
+    assert_eq!(body["stream_options"], json!({"include_usage": true}));
+    let ids: Vec<Option<&str>> = posts.iter().map(|post| post.header("x-session-id")).collect();
+    assert_eq!(ids, [Some("a"), Some("a"), Some("b"), Some("b")]);
+    assert!(posts.iter().all(|post| post.header("x-a") == Some("b")), "{posts:?}");
+    assert!(posts.iter().all(|post| post.header("authorization").is_none()));
+
+    let case = Case::new(Behaviour::default());
+    case.run(&["--api-key", "sesame"]);
+    let seen = case.stub.seen();
+    assert!(seen.iter().all(|seen| seen.header("authorization") == Some("Bearer sesame")));
+    assert!(case.stub.posts().iter().all(|post| post.header("x-session-id").is_none()));
+}
+
+#[test]
+fn plain_answers_are_asked_for_without_streams() {
+    let case = Case::new(Behaviour::default());
+    let run = case.run(&["--no-stream"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(case.stub.bodies().iter().all(|body| body.get("stream").is_none()));
+    assert_eq!(case.finished(), 2);
+    let usage = case.records()[0].usage.clone().unwrap();
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens), (Some(1), Some(10)));
+}
+
+#[test]
+fn the_servers_usage_is_used() {
+    let case = Case::new(Behaviour::always("cached"));
+    let run = case.run(&["--stats-json-output", "stats.json"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let usage = case.records()[0].usage.clone().unwrap();
+    assert_eq!((usage.prompt_tokens, usage.cached_tokens), (Some(100), Some(64)));
+    let stats = case.json("stats.json");
+    assert_eq!(stats[0]["output_num_tokens"], 7);
+    assert_eq!(stats[0]["output_tokens_source"], "server");
+    assert_eq!(stats[0]["cached_tokens"], 64);
+    assert_eq!(case.report()["cache"]["cached_tokens"], 4 * 64);
+}
+
+#[test]
+fn without_usage_the_tokenizer_counts_and_without_it_the_chunks() {
+    let source = |args: &[&str]| {
+        let case = Case::new(Behaviour::default());
+        let run = case.run(&[args, &["--stats-json-output", "stats.json"]].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        case.json("stats.json")[0].clone()
+    };
+    let row = source(&[]);
+    assert_eq!(row["output_tokens_source"], "tokenizer");
+    let row = source(&["--tokenizer", "none", "--limit-min-tokens=-1", "--limit-max-tokens=-1"]);
+    assert_eq!(row["output_tokens_source"], "chunks");
+    assert_eq!(row["input_num_tokens"], Value::Null);
+}
+
+#[test]
+fn kernel_stamps_are_taken_on_linux() {
+    let case = Case::new(Behaviour::default());
+    case.run(&[]);
+    for record in case.records() {
+        let first = record.stamps.first_token.unwrap();
+        assert_eq!(first.source, StampSource::Kernel);
+        assert!(first.at_ns >= record.stamps.sent_ns.unwrap());
+        assert!(record.stamps.end.unwrap().at_ns >= first.at_ns);
+    }
+}
+
+#[test]
+fn every_way_to_write_an_event_stream_is_read() {
+    for name in [
+        "comments",
+        "event",
+        "crlf",
+        "nospace",
+        "usage_chunk",
+        "no_done",
+        "role_null",
+        "no_role",
+        "empty_chunks",
+        "multi",
+        "single",
+        "done_delay",
+        "after_done",
+    ] {
+        let case = Case::new(Behaviour::always(name));
+        let run = case.run(&[]);
+        assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
+        assert_eq!(case.failures(), [], "{name}");
+        assert_eq!(case.finished(), 2, "{name}");
+        let answer = &case.records()[0].answer.content;
+        assert_eq!(answer, "Reply to turn 1: question 1 of a", "{name}");
+    }
+}
+
+#[test]
+fn verification_fails_answers_that_differ() {
+    let exact = |answer: &str| {
+        let exact = [("question 1 of a".to_owned(), answer.to_owned())].into();
+        let case = Case::new(Behaviour { exact, ..Behaviour::always("exact") });
+        case.conversations(&json!([plain("a", 1)]));
+        (case.run(&["--verify-output"]), case)
+    };
+    let (run, case) = exact("recorded answer 1 of a");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(case.finished(), 1);
+    let (run, case) = exact("recorded question");
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_eq!(case.failures(), [(FailureKind::Mismatch, None, 1)]);
+    let message = &case.report()["counts"]["failures"][0]["message"];
+    assert!(message.as_str().unwrap().contains("from byte 9 on"), "{message}");
+}
+
+#[test]
+fn the_exit_code_tells_a_run_without_any_success() {
+    for (name, code) in [("http500", 1), ("close", 3), ("cut_clean", 1), ("http401", 1)] {
+        let case = Case::new(Behaviour::always(name));
+        let run = case.run(&[]);
+        assert_eq!(run.code, Some(code), "{name}: {}", run.stderr);
+        assert!(run.stdout.contains("0 completed, 2 failed"), "{name}: {}", run.stdout);
+        assert_eq!(case.records().len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn seeds_up_to_64_bits_work() {
+    for seed in ["4294967295", "4294967296", "9223372036854775808", "18446744073709551615"] {
+        let case = Case::new(Behaviour::default());
+        let sampling = ["--conversation-sampling", "random", "-k", "2", "--seed", seed];
+        let run = case.run(&sampling);
+        assert_eq!(run.code, Some(0), "{seed}: {}", run.stderr);
+        assert_eq!(case.finished(), 2, "{seed}");
+    }
+}
+
+#[test]
+fn slashes_at_the_end_of_the_url_do_no_harm() {
+    for end in ["/", "//", "/v1", "/v1/"] {
+        let case = Case::new(Behaviour::default());
+        let url = format!("{}{end}", case.stub.url());
+        let run = case.run(&["--url", &url]);
+        assert_eq!(run.code, Some(0), "{url}: {}", run.stderr);
+        let paths: Vec<String> = case.stub.seen().into_iter().map(|seen| seen.path).collect();
+        assert_eq!(paths[..3], ["/version", "/v1/models", "/v1/chat/completions"], "{url}");
+    }
+}
