@@ -13,6 +13,15 @@ pub enum RunDirError {
         /// The directory.
         path: PathBuf,
     },
+    /// There is nothing.
+    #[error(
+        "there is no directory '{}'\nhint: name a directory that turnbench run wrote",
+        path.display()
+    )]
+    Missing {
+        /// What was asked for.
+        path: PathBuf,
+    },
     /// The path holds no run.
     #[error(
         "'{}' is not a run directory: it has no {file}\nhint: name a directory that turnbench run wrote",

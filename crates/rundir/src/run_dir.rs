@@ -43,10 +43,12 @@ impl RunDir {
     /// Opens a directory that a run left.
     ///
     /// # Errors
-    /// When it holds no plan.
+    /// When there is none, or it holds no plan.
     pub fn open(path: &Path) -> Result<Self, RunDirError> {
         if path.join(PLAN_FILE).is_file() {
             Ok(Self { path: path.to_owned() })
+        } else if !path.exists() {
+            Err(RunDirError::Missing { path: path.to_owned() })
         } else {
             Err(RunDirError::NotARun { path: path.to_owned(), file: PLAN_FILE })
         }

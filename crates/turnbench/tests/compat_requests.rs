@@ -53,7 +53,7 @@ fn behaviour(run: &Value) -> Behaviour {
         exact: exact.map(|(question, answer)| (question.clone(), text(answer))).collect(),
         sleep_sec: server["sleep"].as_f64().unwrap_or(0.0),
         no_server_info: run["name"] == "no_version_no_models",
-        headers: String::new(),
+        ..Behaviour::default()
     }
 }
 

@@ -10,6 +10,7 @@ use turnbench_workload::{Input, InputFile, generate as generate_conversations};
 use super::{output, show, tokenizer};
 use crate::args::GenerateArgs;
 use crate::exit::{Exit, ExitCode, WithExitCode};
+use crate::resolve;
 
 /// Indentation of the reference's conversations files.
 const INDENT: usize = 4;
@@ -27,6 +28,9 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
             args.input_file.display()
         )));
     };
+    if let Some(path) = &args.output_file {
+        resolve::check_writable("--output-file", path)?;
+    }
     let tokenizer = tokenizer::load_local(&args.tokenizer, &args.model)?;
     let conversations = generate_conversations(&config, &*tokenizer, args.seed).or_usage()?;
     if config.print_stats {
@@ -49,14 +53,12 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
 }
 
 fn write_file(path: &Path, conversations: &[Conversation]) -> Result<(), Exit> {
-    let create =
-        || File::create(path).with_context(|| format!("--output-file '{}'", path.display()));
-    let mut out = BufWriter::new(create().or_usage()?);
-    write_conversations_json(conversations, INDENT, &mut out)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(out.flush()?))
-        .with_context(|| format!("cannot write '{}'", path.display()))
-        .exit(ExitCode::Internal)
+    let write = || {
+        let mut out = BufWriter::new(File::create(path)?);
+        write_conversations_json(conversations, INDENT, &mut out)?;
+        Ok::<_, anyhow::Error>(out.flush()?)
+    };
+    write().with_context(|| format!("cannot write '{}'", path.display())).exit(ExitCode::Internal)
 }
 
 fn write_stdout(conversations: &[Conversation]) -> Result<(), Exit> {

@@ -37,7 +37,8 @@ impl OutputFiles {
     }
 }
 
-fn check_writable(flag: &str, path: &Path) -> Result<(), Exit> {
+/// Checks that a file can be written, and leaves none behind that was not there.
+pub(crate) fn check_writable(flag: &str, path: &Path) -> Result<(), Exit> {
     let existed = path.exists();
     match OpenOptions::new().append(true).create(true).open(path) {
         Ok(_) => {
@@ -47,8 +48,7 @@ fn check_writable(flag: &str, path: &Path) -> Result<(), Exit> {
             Ok(())
         }
         Err(error) => Err(Exit::usage(format!(
-            "{flag}: cannot write '{}': {error}\nhint: nothing was sent; name a file in a \
-             directory that exists",
+            "{flag}: cannot write '{}': {error}\nhint: name a file in a directory that exists",
             path.display()
         ))),
     }

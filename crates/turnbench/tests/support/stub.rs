@@ -26,6 +26,8 @@ pub struct Behaviour {
     pub sleep_sec: f64,
     /// Whether `/version` and `/v1/models` are missing.
     pub no_server_info: bool,
+    /// The key without which `/v1` answers 401.
+    pub demand_key: Option<String>,
     /// Extra header lines of answers of the kind `httpNNN`, each ending in CRLF.
     pub headers: String,
 }
@@ -214,6 +216,11 @@ fn read_request(reader: &mut impl BufRead, connection: usize) -> Option<Seen> {
 
 fn info(behaviour: &Behaviour, seen: &Seen, out: &mut TcpStream) -> std::io::Result<bool> {
     let path = seen.path.trim_start_matches('/');
+    let authorization = behaviour.demand_key.as_ref().map(|key| format!("Bearer {key}"));
+    if authorization.is_some() && seen.header("authorization") != authorization.as_deref() {
+        plain(out, 401, "", &json!({"error": "Unauthorized"}).to_string())?;
+        return Ok(true);
+    }
     let body = match path {
         _ if behaviour.no_server_info => None,
         "version" => Some(json!({"version": "0.0.stub"})),

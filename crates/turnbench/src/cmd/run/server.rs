@@ -26,8 +26,9 @@ pub(crate) fn ask(
         runtime.block_on(server_info(access.connector, access.headers)).map_err(unreachable)?;
     if matches!(info.models_status, 401 | 403) && compat == Compat::None {
         return Err(Exit::usage(format!(
-            "the server at {} refuses the API key (HTTP {})\nhint: --api-key KEY, or OPENAI_API_KEY",
+            "the server at {} {} API key (HTTP {})\nhint: --api-key KEY, or OPENAI_API_KEY",
             access.connector.endpoint().url(""),
+            if access.headers.api_key.is_some() { "refuses the" } else { "demands an" },
             info.models_status
         )));
     }
