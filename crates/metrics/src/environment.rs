@@ -48,6 +48,9 @@ pub struct RunFacts {
     pub warmup_runtime_ns: Option<Nanos>,
     /// Whether the run was cut short (Ctrl-C, or a crash before the end).
     pub interrupted: bool,
+    /// Records that had to wait because the recorder's channel was full.
+    #[serde(default)]
+    pub record_waits: u64,
     /// Whether the time between turns belongs in the table (`--verbose`).
     #[serde(default)]
     pub between_turns: bool,

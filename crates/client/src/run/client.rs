@@ -3,9 +3,10 @@ use std::sync::Arc;
 use turnbench_load::{AfterAttempt, Step, Ticket};
 use turnbench_model::{Compat, Nanos, Phase, RequestPlan, RequestRecord};
 
+use super::context::Context;
 use super::outcome::Reader;
 use super::script::{Script, TurnScript};
-use super::shard::Shard;
+
 use crate::body::{JsonStyle, RequestTail};
 use crate::pacer::sleep_until;
 use crate::{Limits, Request, Session};
@@ -17,19 +18,19 @@ const TIMEOUT_NS_PER_TOKEN: u64 = 200_000_000;
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 /// One client: a sequential loop on one keep-alive connection, until the driver has no more for it.
-pub(crate) async fn run_client(shard: &Shard<'_>, number: u32) {
+pub(crate) async fn run_client(context: &Context<'_>, number: u32) {
     let mut client = Client {
-        shard,
-        session: Session::new(Arc::clone(&shard.input.connector)),
+        context,
+        session: Session::new(Arc::clone(&context.input.connector)),
         head: Vec::new(),
         tail: Vec::new(),
     };
-    let clock = shard.input.connector.clock();
+    let clock = context.input.connector.clock();
     loop {
-        let mut wake = std::pin::pin!(shard.control.wake().notified());
+        let mut wake = std::pin::pin!(context.control.wake().notified());
         // Listens from before the driver is asked, so that no wake-up falls in between.
         wake.as_mut().enable();
-        match shard.control.next(number, clock.now()) {
+        match context.control.next(number, clock.now()) {
             Step::Done => return,
             Step::Send(ticket) => client.attempt(&ticket).await,
             Step::WaitUntil(at) => {
@@ -44,7 +45,7 @@ pub(crate) async fn run_client(shard: &Shard<'_>, number: u32) {
 }
 
 struct Client<'run> {
-    shard: &'run Shard<'run>,
+    context: &'run Context<'run>,
     session: Session,
     /// Buffers kept from request to request.
     head: Vec<u8>,
@@ -54,12 +55,12 @@ struct Client<'run> {
 impl Client<'_> {
     /// Sends a ticket's request, reports to the driver, and hands the record out.
     async fn attempt(&mut self, ticket: &Ticket) {
-        let shard = self.shard;
-        let input = shard.input;
+        let context = self.context;
+        let input = context.input;
         let clock = input.connector.clock();
         let script = &input.scripts[ticket.conversation as usize];
         let turn = &script.turns[ticket.turn as usize - 1];
-        let mut dialogue = shard.dialogues.take(ticket.conversation);
+        let mut dialogue = context.dialogues.take(ticket.conversation);
 
         let style = dialogue.style();
         let history = dialogue.begin_turn(script, ticket.turn);
@@ -70,7 +71,7 @@ impl Client<'_> {
         let deadline = built + timeout(&input.request, turn.max_tokens);
         let request =
             Request { bytes: &parts, intended_ns: ticket.intended, built_ns: Some(built) };
-        let limits = Limits { deadline: Some(deadline), cancel: shard.control.cancel() };
+        let limits = Limits { deadline: Some(deadline), cancel: context.control.cancel() };
         let mut reader = Reader::new(&input.request);
         let response = self.session.send(request, limits, &mut reader).await;
         let input_messages = dialogue.messages_count();
@@ -83,12 +84,12 @@ impl Client<'_> {
             dialogue.answer(script, &judged.answer, input.request.history_reasoning);
         }
         let end = judged.attempt_end();
-        let after = shard.control.finish(ticket, end, clock.now());
+        let after = context.control.finish(ticket, end, clock.now());
         let goes_on = matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. });
         if goes_on || ticket.phase == Phase::Warmup {
-            shard.dialogues.put(ticket.conversation, dialogue);
+            context.dialogues.put(ticket.conversation, dialogue);
         }
-        shard.hand_out(RequestRecord {
+        context.hand_out(RequestRecord {
             conversation_id: Arc::clone(&script.id),
             conversation: ticket.conversation,
             turn: ticket.turn,
@@ -117,7 +118,7 @@ impl Client<'_> {
         style: JsonStyle,
         history_bytes: usize,
     ) {
-        let plan = &self.shard.input.request;
+        let plan = &self.context.input.request;
         self.tail.clear();
         RequestTail {
             conversation_id: plan.send_conversation_id.then_some(&*script.id),
@@ -131,7 +132,7 @@ impl Client<'_> {
         .write(style, &mut self.tail);
         self.head.clear();
         let length = history_bytes + self.tail.len();
-        self.shard.head.write(&script.id, Some(length), &mut self.head);
+        self.context.head.write(&script.id, Some(length), &mut self.head);
     }
 }
 

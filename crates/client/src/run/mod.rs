@@ -6,17 +6,19 @@
 //! records, nothing else.
 
 mod client;
+mod context;
 mod control;
 mod dialogue;
 mod outcome;
 mod script;
-mod shard;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::SyncSender;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::runtime::Runtime;
 use turnbench_load::LoadSummary;
 use turnbench_model::{Nanos, RequestPlan, RequestRecord};
 
@@ -26,8 +28,9 @@ pub use script::{Script, TurnScript};
 use crate::ClientError;
 use crate::Connector;
 use crate::http1::{ChatHeaders, HeadTemplate, chat_headers};
+use client::run_client;
+use context::Context;
 use dialogue::Dialogues;
-use shard::Shard;
 
 /// Path of the chat API.
 const CHAT_PATH: &str = "/v1/chat/completions";
@@ -93,62 +96,56 @@ pub fn run(
     sink: &SyncSender<RequestRecord>,
 ) -> Result<RunEnd, RunError> {
     let clock = Arc::clone(input.connector.clock());
-    let dialogues = Dialogues::new(input);
-    let head = head(input)?;
-    let mut end = RunEnd {
-        warmup: None,
-        summary: LoadSummary::default(),
-        interrupted: false,
-        shards_panicked: 0,
-        sink_waits_count: 0,
+    let context = Context {
+        input,
+        control,
+        dialogues: Dialogues::new(input),
+        head: head(input)?,
+        sink,
+        sink_waits: AtomicU64::new(0),
     };
+    let (mut warmup, mut shards_panicked) = (None, 0);
     if input.warmup {
         let start = clock.now();
-        run_phase(input, control, &dialogues, &head, sink, &mut end)?;
-        end.warmup = Some((control.begin_main(), clock.now() - start));
+        shards_panicked += run_phase(&context)?;
+        warmup = Some((control.begin_main(), clock.now() - start));
     }
-    run_phase(input, control, &dialogues, &head, sink, &mut end)?;
-    end.summary = control.summary();
-    end.interrupted = control.is_stopped();
-    Ok(end)
+    shards_panicked += run_phase(&context)?;
+    Ok(RunEnd {
+        warmup,
+        summary: control.summary(),
+        interrupted: control.is_stopped(),
+        shards_panicked,
+        sink_waits_count: context.sink_waits.into_inner(),
+    })
 }
 
-fn run_phase(
-    input: &RunInput,
-    control: &Control,
-    dialogues: &Dialogues,
-    head: &HeadTemplate,
-    sink: &SyncSender<RequestRecord>,
-    end: &mut RunEnd,
-) -> Result<(), RunError> {
-    let sink_waits = AtomicU64::new(0);
-    let shards = input.shards_count.clamp(1, input.clients_count);
+/// Runs all clients until the driver has no more for them in this phase; gives the number of
+/// shards that panicked.
+fn run_phase(context: &Context<'_>) -> Result<u32, RunError> {
+    let clients = context.input.clients_count;
+    let shards = context.input.shards_count.clamp(1, clients);
     let mut runtimes = Vec::new();
     for _ in 0..shards {
         runtimes.push(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
     }
-    let panicked = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for (number, runtime) in (0..shards).zip(runtimes) {
-            let clients: Vec<u32> =
-                (0..input.clients_count).filter(|client| client % shards == number).collect();
-            let shard = Shard {
-                input,
-                control,
-                dialogues,
-                head: head.clone(),
-                sink: sink.clone(),
-                sink_waits: &sink_waits,
-            };
+            let mine = (0..clients).filter(move |client| client % shards == number);
             let thread = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(thread.spawn_scoped(scope, move || shard.run(&runtime, &clients))?);
+            threads.push(thread.spawn_scoped(scope, move || run_shard(context, &runtime, mine))?);
         }
         let ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        Ok::<_, io::Error>(ended.filter(Result::is_err).count() as u32)
-    })?;
-    end.shards_panicked += panicked;
-    end.sink_waits_count += sink_waits.load(Ordering::Relaxed);
-    Ok(())
+        Ok(ended.filter(Result::is_err).count() as u32)
+    })
+}
+
+/// Runs one thread's clients until all are done.
+fn run_shard(context: &Context<'_>, runtime: &Runtime, clients: impl Iterator<Item = u32>) {
+    let mut running: FuturesUnordered<_> =
+        clients.map(|client| run_client(context, client)).collect();
+    runtime.block_on(async { while running.next().await.is_some() {} });
 }
 
 /// The head of every request of the run.

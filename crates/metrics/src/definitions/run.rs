@@ -208,7 +208,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Client delay",
         Source::Stamps,
         Group::Client,
-        "largest time between the kernel's receipt of bytes of the response and their read by the client, for each attempt: what the client itself would have added without kernel stamps. None where the kernel gives no stamps",
+        "largest time between the kernel's receipt of bytes of the response and their read by the client, for each attempt: what the client itself would have added without kernel stamps. None where the kernel gives no stamps. A read that found several TCP segments waiting carries the stamp of the last one, so the delay of the earlier bytes in it is larger than this",
     ),
     define(
         "kernel_stamped_ratio",
@@ -217,5 +217,13 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         Source::Stamps,
         Group::Client,
         "share of first tokens that the kernel stamped; the others carry the client's own delay",
+    ),
+    define(
+        "record_waits",
+        "",
+        "Record waits",
+        Source::Client,
+        Group::Client,
+        "records that had to wait for the recorder, whose channel was full; meanwhile the shard that handed the record out stood still",
     ),
 ];

@@ -116,7 +116,7 @@ impl RunReport {
             turns: TurnSummary::of_all(&rows),
             later_turns: TurnSummary::of_later(&rows),
             cache: CacheTotals::of(&rows),
-            client: ClientTrust::of(&main),
+            client: ClientTrust::of(&main, input.facts),
         }
     }
 

@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use turnbench_model::{Nanos, RequestRecord, StampSource};
 
-use crate::Describe;
+use crate::{Describe, RunFacts};
 
 /// What the client itself may have added to the numbers, over all attempts that were sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,10 +16,13 @@ pub struct ClientTrust {
     pub client_delay_ms: Describe,
     /// Share (0..1) of first tokens that the kernel stamped; `None` without a first token.
     pub kernel_stamped_ratio: Option<f64>,
+    /// Records that had to wait because the recorder's channel was full.
+    #[serde(default)]
+    pub record_waits: u64,
 }
 
 impl ClientTrust {
-    pub(super) fn of(records: &[&RequestRecord]) -> Self {
+    pub(super) fn of(records: &[&RequestRecord], facts: &RunFacts) -> Self {
         const PERCENTS: [f64; 3] = [50.0, 90.0, 99.0];
         let lateness: Vec<f64> = records
             .iter()
@@ -40,6 +43,7 @@ impl ClientTrust {
             client_delay_ms: Describe::of_all(&delays, &PERCENTS),
             kernel_stamped_ratio: (!sources.is_empty())
                 .then(|| kernel as f64 / sources.len() as f64),
+            record_waits: facts.record_waits,
         }
     }
 }

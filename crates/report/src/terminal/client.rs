@@ -1,6 +1,6 @@
 use turnbench_metrics::RunReport;
 
-use super::lines::{labelled, millis};
+use super::lines::{counted, labelled, millis};
 
 /// One sentence on what the client itself may have added. Empty when nothing was sent.
 pub fn client_text(report: &RunReport) -> String {
@@ -19,5 +19,9 @@ pub fn client_text(report: &RunReport) -> String {
     let delay = client.client_delay_ms.percentile(99.0).map_or_else(String::new, |delay| {
         format!("read {} ms after arrival (p99), ", millis(Some(delay)))
     });
-    labelled("client", &format!("sent {late} ms late (p99), {delay}{stamped}"))
+    let waits = match client.record_waits {
+        0 => String::new(),
+        waits => format!(", {} had to wait for the recorder", counted(waits, "record")),
+    };
+    labelled("client", &format!("sent {late} ms late (p99), {delay}{stamped}{waits}"))
 }

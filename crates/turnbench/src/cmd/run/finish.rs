@@ -91,6 +91,7 @@ fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
         },
         warmup_runtime_ns: end.warmup.as_ref().map(|(_, runtime)| *runtime),
         interrupted: end.interrupted,
+        record_waits: end.sink_waits_count,
         between_turns: args.verbose,
     }
 }

@@ -1,35 +1,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::runtime::Runtime;
 use turnbench_model::RequestRecord;
 
 use super::RunInput;
-use super::client::run_client;
 use super::control::Control;
 use super::dialogue::Dialogues;
 use crate::http1::HeadTemplate;
 
-/// One thread's part of a run.
-pub(crate) struct Shard<'run> {
+/// What all clients of a run share.
+pub(crate) struct Context<'run> {
     pub(crate) input: &'run RunInput,
     pub(crate) control: &'run Control,
-    pub(crate) dialogues: &'run Dialogues,
+    pub(crate) dialogues: Dialogues,
     /// Head of every request.
     pub(crate) head: HeadTemplate,
-    pub(crate) sink: SyncSender<RequestRecord>,
-    pub(crate) sink_waits: &'run AtomicU64,
+    pub(crate) sink: &'run SyncSender<RequestRecord>,
+    /// Records that found the channel full.
+    pub(crate) sink_waits: AtomicU64,
 }
 
-impl Shard<'_> {
-    /// Runs these clients until all are done.
-    pub(crate) fn run(&self, runtime: &Runtime, clients: &[u32]) {
-        let mut running: FuturesUnordered<_> =
-            clients.iter().map(|&client| run_client(self, client)).collect();
-        runtime.block_on(async { while running.next().await.is_some() {} });
-    }
-
+impl Context<'_> {
     /// Hands a record out. A full channel is waited for, and counted.
     pub(crate) fn hand_out(&self, record: RequestRecord) {
         if let Err(TrySendError::Full(record)) = self.sink.try_send(record) {
