@@ -63,7 +63,7 @@ pub enum ClientError {
         source: rustls::Error,
     },
     /// The server cannot be reached.
-    #[error("no answer from {url}: {source}\nhint: is the server running, and is this its url?")]
+    #[error("no answer from {url}: {source}\nhint: {}", source.hint())]
     Unreachable {
         /// What was asked.
         url: String,
@@ -199,6 +199,25 @@ impl TransportError {
             Self::Http(_) => FailureKind::Invalid,
             Self::Timeout { .. } => FailureKind::Timeout,
             Self::Cancelled => FailureKind::Cancelled,
+        }
+    }
+
+    /// What to try, for a server that gives no answer at all.
+    const fn hint(&self) -> &'static str {
+        match self {
+            Self::Handshake { .. } => {
+                "--ca-cert FILE trusts the server's CA, --insecure checks no certificate"
+            }
+            Self::Http(_) => "is there an http server at this url, or one that speaks https?",
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Write { .. }
+            | Self::Read { .. }
+            | Self::Closed
+            | Self::Truncated
+            | Self::Timeout { .. }
+            | Self::Cancelled => "is the server running, and is this its url?",
         }
     }
 
