@@ -62,22 +62,24 @@ impl Progress {
     fn show(&mut self, now: Nanos) {
         if let Some(bar) = &self.bar {
             bar.set_position(self.completed + self.failed);
-            bar.set_message(self.message());
+            bar.set_message(self.message(now));
         } else if now >= self.next_line {
             self.next_line = now + LINE_INTERVAL;
             let done = self.completed + self.failed;
-            let rate = done as f64 / now.as_secs_f64();
-            let left = self.planned.saturating_sub(done) as f64 / rate.max(f64::MIN_POSITIVE);
-            anstream::eprintln!(
-                "{done}/{} requests, {rate:.1}/s, about {left:.0} s left, {}",
-                self.planned,
-                self.message()
-            );
+            anstream::eprintln!("{done}/{} requests, {}", self.planned, self.message(now));
         }
     }
 
-    fn message(&self) -> String {
-        let mut text = format!("TTFT {} ms, TPOT {} ms", self.ttft_ms.text(), self.tpot_ms.text());
+    /// Rate, time left, and what is measured just now.
+    fn message(&self, now: Nanos) -> String {
+        let done = self.completed + self.failed;
+        let rate = done as f64 / now.as_secs_f64().max(f64::MIN_POSITIVE);
+        let left = self.planned.saturating_sub(done) as f64 / rate;
+        let mut text = format!(
+            "{rate:.1}/s, {left:.0} s left, TTFT {} ms, TPOT {} ms",
+            self.ttft_ms.text(),
+            self.tpot_ms.text()
+        );
         if self.failed > 0 {
             let _ = write!(text, ", {} failed", self.failed);
         }
@@ -102,9 +104,7 @@ impl Progress {
 
 fn bar(planned: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(planned), ProgressDrawTarget::stderr_with_hz(10));
-    let style = ProgressStyle::with_template(
-        "{bar:24} {pos}/{len} requests, {per_sec:.1}, {eta} left, {msg}",
-    );
+    let style = ProgressStyle::with_template("{bar:16} {pos}/{len} requests, {wide_msg}");
     if let Ok(style) = style {
         bar.set_style(style);
     }
