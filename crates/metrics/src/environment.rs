@@ -7,7 +7,7 @@ use turnbench_model::Nanos;
 pub struct Environment {
     /// Version of turnbench.
     pub turnbench_version: String,
-    /// Wall-clock start of the run, ns since the Unix epoch.
+    /// Wall-clock time of the run's epoch, from which every stamp counts: ns since the Unix epoch.
     pub started_unix_ns: u64,
     /// Operating system, e.g. `linux`.
     pub os: String,

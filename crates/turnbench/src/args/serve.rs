@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,8 +12,8 @@ use super::number;
     after_help = "Example:\n  turnbench serve --port 8000 --served-model-name sim --kv-blocks 4096"
 )]
 pub(crate) struct ServeArgs {
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1", help_heading = "Server")]
+    /// Address to listen on (0.0.0.0: all of this machine's)
+    #[arg(long, value_parser = host, default_value = "127.0.0.1", help_heading = "Server")]
     pub host: IpAddr,
 
     /// Port to listen on (0: any free one, printed)
@@ -33,9 +33,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "KEY", help_heading = "Server")]
     pub api_key: Option<String>,
 
-    /// Longest prompt and answer together, in tokens
-    #[arg(long, value_parser = number::count, default_value_t = 32_768, value_name = "TOKENS", help_heading = "Server")]
-    pub max_model_len: u32,
+    /// Longest prompt and answer together, in tokens [default: 32768, or what the KV cache holds
+    /// if that is less]
+    #[arg(long, value_parser = number::count, value_name = "TOKENS", help_heading = "Server")]
+    pub max_model_len: Option<u32>,
 
     /// Leave prompt_tokens_details out of usage, as vLLM does without --enable-prompt-tokens-details
     #[arg(long, help_heading = "Server")]
@@ -62,6 +63,14 @@ pub(crate) struct ServeArgs {
     pub tokens_per_chunk: u32,
 
     /// Write the truth about each request (arrival, first and last token, cache hits) as JSON lines
+    ///
+    /// One line per request, when its last token is written. Times are in nanoseconds since the
+    /// Unix epoch: arrival_unix_ns and received_unix_ns (first and last byte of the request; by
+    /// arrival_source stamped by the kernel or by the server), first_token_due_unix_ns and
+    /// last_token_due_unix_ns (when the simulated engine made them), first_token_unix_ns and
+    /// last_token_unix_ns (just before they were handed to the kernel). Then prompt_tokens,
+    /// cached_tokens, output_tokens, finish_reason ("abort": the client went away), and to find the
+    /// request again id, x_request_id, x_session_id, path and stream. docs/serve.md says more.
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub truth: Option<PathBuf>,
 
@@ -89,9 +98,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, help_heading = "KV cache")]
     pub no_enable_prefix_caching: bool,
 
-    /// Tokens computed in one step, prompts and answers together
-    #[arg(long, value_parser = number::count, default_value_t = 2_048, value_name = "TOKENS", help_heading = "Scheduler")]
-    pub max_num_batched_tokens: u32,
+    /// Tokens computed in one step, prompts and answers together [default: 2048, or
+    /// --max-num-seqs if that is more; without chunked prefill at least --max-model-len]
+    #[arg(long, value_parser = number::count, value_name = "TOKENS", help_heading = "Scheduler")]
+    pub max_num_batched_tokens: Option<u32>,
 
     /// Sequences in one step
     #[arg(long, value_parser = number::count, default_value_t = 256, value_name = "N", help_heading = "Scheduler")]
@@ -104,4 +114,25 @@ pub(crate) struct ServeArgs {
     /// Seed of the answers
     #[arg(long, value_parser = number::seed, default_value_t = 0, help_heading = "Scheduler")]
     pub seed: u64,
+}
+
+/// An address of this machine, or its usual name.
+fn host(text: &str) -> Result<IpAddr, String> {
+    if text == "localhost" {
+        return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    let wrong = "it must be an IP address, such as 127.0.0.1 or ::1, or localhost";
+    text.parse().map_err(|_| wrong.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host;
+
+    #[test]
+    fn a_host_is_an_address_or_localhost() {
+        assert_eq!(host("localhost"), host("127.0.0.1"));
+        assert_eq!(host("::1").map(|host| host.is_ipv6()), Ok(true));
+        assert!(host("example.org").unwrap_err().contains("must be an IP address"));
+    }
 }

@@ -1,5 +1,5 @@
 use turnbench_metrics::{Environment, ReportInput, RunFacts, RunReport};
-use turnbench_model::{Plan, RequestRecord, TokenCounts};
+use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, RequestRecord, TokenCounts};
 use turnbench_rundir::{
     ENVIRONMENT_FILE, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE, RunDir, TOKEN_COUNTS_FILE,
 };
@@ -11,6 +11,7 @@ use crate::exit::{Exit, ExitCode, WithExitCode};
 /// `turnbench report`: everything anew from the raw records.
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
     let run_dir = RunDir::open(&args.run_dir).or_usage()?;
+    check_version(&run_dir)?;
     let plan: Plan = run_dir
         .read_json(PLAN_FILE)
         .or_usage()?
@@ -47,4 +48,17 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
         OutputFormat::Table => output::print(&show::table(&report, &show::parameters(&plan)))?,
     }
     Ok(ExitCode::Done)
+}
+
+/// Another version's files may look readable and mean something else.
+fn check_version(run_dir: &RunDir) -> Result<(), Exit> {
+    let plan: Option<serde_json::Value> = run_dir.read_json(PLAN_FILE).or_usage()?;
+    match plan.and_then(|plan| plan.get("schema_version")?.as_u64()) {
+        Some(version) if version != u64::from(PLAN_SCHEMA_VERSION) => Err(Exit::usage(format!(
+            "'{}' is of version {version}; this turnbench reads version {PLAN_SCHEMA_VERSION}\n\
+             hint: use the turnbench that wrote it",
+            run_dir.path().join(PLAN_FILE).display()
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -84,7 +84,8 @@ fn replay(
     let input = wire::run_input(prepared);
     let lines: Option<LinesWriter> =
         run_dir.map(|run_dir| run_dir.create_lines(RECORDS_FILE)).transpose().or_usage()?;
-    let mut progress = Progress::start(control.planned_requests());
+    let mut progress =
+        Progress::start(control.planned_requests(), prepared.connector.clock().now());
     let _signals = interrupt::watch(&control)?;
     let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
     let told = Told {

@@ -65,7 +65,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     let source = tokenizer::source(&args.tokenizer, &args.model)?;
     let access = ServerAccess { connector: &connector, headers: &headers };
     let tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
-    let mut environment = environment::environment(clock.unix_ns());
+    let mut environment = environment::environment(clock.unix_ns() - clock.now().0);
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
     let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args)?;
     let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref())

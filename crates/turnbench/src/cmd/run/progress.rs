@@ -12,6 +12,7 @@ const LINE_INTERVAL: Nanos = Nanos::from_millis(5_000);
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     planned: u64,
+    started: Nanos,
     completed: u64,
     failed: u64,
     ttft_ms: Average,
@@ -20,17 +21,18 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Progress towards `planned` requests.
-    pub(crate) fn start(planned: u64) -> Self {
+    /// Progress towards `planned` requests, from `now` on.
+    pub(crate) fn start(planned: u64, now: Nanos) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(planned));
         Self {
             bar,
             planned,
+            started: now,
             completed: 0,
             failed: 0,
             ttft_ms: Average::default(),
             tpot_ms: Average::default(),
-            next_line: LINE_INTERVAL,
+            next_line: now + LINE_INTERVAL,
         }
     }
 
@@ -73,7 +75,7 @@ impl Progress {
     /// Rate, time left, and what is measured just now.
     fn message(&self, now: Nanos) -> String {
         let done = self.completed + self.failed;
-        let rate = done as f64 / now.as_secs_f64().max(f64::MIN_POSITIVE);
+        let rate = done as f64 / now.since(self.started).as_secs_f64().max(f64::MIN_POSITIVE);
         let left = self.planned.saturating_sub(done) as f64 / rate;
         let mut text = format!(
             "{rate:.1}/s, {left:.0} s left, TTFT {} ms, TPOT {} ms",
