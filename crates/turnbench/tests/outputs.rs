@@ -1,0 +1,153 @@
+//! The files that a run writes on demand, and that one which fails does not take others with it.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::case::{Case, plain};
+use support::stub::Behaviour;
+
+#[test]
+fn statistics_list_completed_requests_and_failed_ones_beside_them() {
+    let case = Case::new(Behaviour::script(&["normal", "normal", "http500"]));
+    let run = case.run(&["--stats-json-output", "stats.json"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let stats = case.json("stats.json");
+    let rows = stats.as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    let keys: Vec<&str> =
+        rows[0].as_object().unwrap().keys().map(String::as_str).take(12).collect();
+    let reference = [
+        "ttft_ms",
+        "tpot_ms",
+        "latency_ms",
+        "start_time_ms",
+        "input_num_turns",
+        "input_num_tokens",
+        "output_num_tokens",
+        "output_num_chunks",
+        "output_num_first_chunk_tokens",
+        "approx_cached_percent",
+        "conversation_id",
+        "client_id",
+    ];
+    assert_eq!(keys, reference);
+    let failed = case.json("stats.failed.json");
+    assert_eq!(failed.as_array().unwrap().len(), 1);
+    assert_eq!((&failed[0]["error"], &failed[0]["status"]), (&json!("http_status"), &json!(500)));
+    assert_eq!(failed[0]["message"], "stub 500");
+}
+
+#[test]
+fn without_failures_there_is_no_file_of_failures() {
+    let case = Case::new(Behaviour::default());
+    case.run(&["--stats-json-output", "stats.json"]);
+    assert_eq!(case.json("stats.json").as_array().unwrap().len(), 4);
+    assert!(!case.path("stats.failed.json").exists());
+}
+
+#[test]
+fn the_compatible_statistics_have_the_references_keys_only() {
+    let case = Case::new(Behaviour::script(&["http500"]));
+    let run = case.run(&["--compat", "vllm", "--stats-json-output", "stats.json"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(case.json("stats.json")[0].as_object().unwrap().len(), 12);
+    assert!(!case.path("stats.failed.json").exists());
+}
+
+#[test]
+fn the_excel_file_is_named_as_the_references() {
+    let case = Case::new(Behaviour::default());
+    let run = case.run(&["-e", "-p", "2"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let names = std::fs::read_dir(case.folder.path()).unwrap();
+    let name = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .find(|name| name.ends_with(".xlsx"))
+        .unwrap();
+    assert!(name.starts_with("statistics_2_clients__"), "{name}");
+    assert!(std::fs::read(case.path(&name)).unwrap().starts_with(b"PK"), "{name}");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_leaves_the_others_whole() {
+    let case = Case::new(Behaviour::default());
+    let run = case.run(&["--stats-json-output", "/dev/full", "-o", "out.json"]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    let expect = "warning: cannot write '/dev/full': No space left on device (os error 28)";
+    assert!(run.stderr.contains(expect), "{}", run.stderr);
+    assert!(run.stdout.contains("Statistics summary"), "{}", run.stdout);
+    assert_eq!(case.json("out.json").as_array().unwrap().len(), 2);
+    assert_eq!(case.report()["counts"]["requests"]["completed"], 4);
+
+    let case = Case::new(Behaviour::default());
+    let run = case.run(&["-o", "/dev/full", "--stats-json-output", "stats.json"]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert_eq!(case.json("stats.json").as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_run_directory_that_vanishes_does_not_take_the_outputs_with_it() {
+    let case = Case::new(Behaviour::default());
+    let child = case.start(&["--stats-json-output", "stats.json"]);
+    case.stub.wait_for_posts(1);
+    let _ = std::fs::remove_dir_all(case.path("run"));
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{stderr}");
+    assert_eq!(case.json("stats.json").as_array().unwrap().len(), 4);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Statistics summary"), "{stderr}");
+}
+
+#[test]
+fn warm_up_percentages_give_a_table_each() {
+    let case = Case::new(Behaviour::default());
+    let run = case.run(&["--warmup-percentages", "50%,0%"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let heads: Vec<&str> =
+        run.stdout.lines().filter(|line| line.starts_with("Statistics summary")).collect();
+    let head = |percent| format!("Statistics summary (assuming {percent}% warmup samples):");
+    assert_eq!(heads, [head(0), head(50)]);
+}
+
+#[test]
+fn the_table_is_never_cut_and_never_coloured_when_piped() {
+    let case = Case::new(Behaviour::default());
+    let mut command = case.command(&[]);
+    command.env("COLUMNS", "20").env_remove("NO_COLOR").env("CLICOLOR_FORCE", "0");
+    let run = support::case::ended(&mut command);
+    assert!(!run.stdout.contains("..."), "{}", run.stdout);
+    assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
+    assert!(run.stdout.lines().any(|line| line.starts_with("ttft_ms") && line.len() > 60));
+}
+
+#[test]
+fn contents_are_shown_on_standard_error() {
+    let case = Case::new(Behaviour::default());
+    case.conversations(&json!([plain("a", 1)]));
+    let run = case.run(&["--print-content"]);
+    assert!(run.stderr.contains("question 1 of a"), "{}", run.stderr);
+    assert!(run.stderr.contains("Reply to turn 1: question 1 of a"), "{}", run.stderr);
+    assert!(!run.stdout.contains("Reply to turn"), "{}", run.stdout);
+    let quiet = case.run(&["--run-dir", "again"]);
+    assert!(!quiet.stderr.contains("Reply to turn"), "{}", quiet.stderr);
+}
+
+#[test]
+fn failures_are_told_as_they_happen_on_demand() {
+    let case = Case::new(Behaviour::script(&["http503"]));
+    let run = case.run(&["-v", "--max-retries", "1"]);
+    let expect =
+        "request will be tried again: conversation a, turn 1, attempt 1: http_status: stub 503";
+    assert!(run.stderr.contains(expect), "{}", run.stderr);
+    assert!(run.stdout.contains("time_between_user_turns_sec"), "{}", run.stdout);
+}
+
+#[test]
+fn conversations_written_by_the_compatible_mode_are_the_finished_ones() {
+    let case = Case::new(Behaviour::script(&["normal", "http500"]));
+    case.run(&["--compat", "vllm", "--no-early-stop", "-o", "out.json"]);
+    let list = case.json("out.json");
+    let ids: Vec<&Value> = list.as_array().unwrap().iter().map(|one| &one["id"]).collect();
+    assert_eq!(ids, ["b"]);
+    assert!(list[0].get("finished").is_none());
+}
