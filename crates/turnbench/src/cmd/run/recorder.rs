@@ -1,14 +1,10 @@
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
 
 use turnbench_model::RequestRecord;
-use turnbench_rundir::LinesWriter;
+use turnbench_rundir::{LinesWriter, RunDirError};
 
 use super::content::Content;
 use super::progress::Progress;
-
-/// How long a record may wait in the writer's buffer.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Every record of the run, and whether the disk has them all.
 pub(crate) struct Recorded {
@@ -26,7 +22,8 @@ pub(crate) struct Told<'a> {
 }
 
 /// Takes records until every sender is gone: to the disk, to the progress bar, and into memory for
-/// the report.
+/// the report. Whatever the channel holds is handed to the kernel before the next wait, so that a
+/// killed run has every record that had arrived.
 pub(crate) fn record(
     receiver: &Receiver<RequestRecord>,
     mut lines: Option<LinesWriter>,
@@ -35,24 +32,16 @@ pub(crate) fn record(
 ) -> Recorded {
     let mut records = Vec::new();
     let mut warned = false;
-    loop {
-        let wrote = match receiver.recv_timeout(FLUSH_INTERVAL) {
-            Ok(record) => {
-                let wrote = lines.as_mut().map_or(Ok(()), |lines| lines.push(&record));
-                progress.record(&record);
-                if told.failures {
-                    say_failure(progress, &record);
-                }
-                if let Some(content) = &mut told.content {
-                    progress.say(content.text(&record).trim_end());
-                }
-                records.push(record);
-                wrote
+    while let Ok(first) = receiver.recv() {
+        let mut wrote = Ok(());
+        for record in std::iter::once(first).chain(receiver.try_iter()) {
+            if let Some(lines) = &mut lines {
+                wrote = wrote.and(lines.push(&record));
             }
-            Err(RecvTimeoutError::Timeout) => lines.as_mut().map_or(Ok(()), LinesWriter::flush),
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        if let Err(error) = wrote
+            tell(progress, &mut told, &record);
+            records.push(record);
+        }
+        if let Err(error) = wrote.and(flush(lines.as_mut()))
             && !std::mem::replace(&mut warned, true)
         {
             let error = crate::exit::describe(&error.into());
@@ -62,9 +51,22 @@ pub(crate) fn record(
             ));
         }
     }
-    let last = lines.as_mut().map_or(Ok(()), LinesWriter::flush);
-    let disk_error = last.err().map(|error| crate::exit::describe(&error.into()));
-    Recorded { records, disk_error }
+    let disk_error = flush(lines.as_mut()).err();
+    Recorded { records, disk_error: disk_error.map(|error| crate::exit::describe(&error.into())) }
+}
+
+fn flush(lines: Option<&mut LinesWriter>) -> Result<(), RunDirError> {
+    lines.map_or(Ok(()), LinesWriter::flush)
+}
+
+fn tell(progress: &mut Progress, told: &mut Told<'_>, record: &RequestRecord) {
+    progress.record(record);
+    if told.failures {
+        say_failure(progress, record);
+    }
+    if let Some(content) = &mut told.content {
+        progress.say(content.text(record).trim_end());
+    }
 }
 
 fn say_failure(progress: &Progress, record: &RequestRecord) {
