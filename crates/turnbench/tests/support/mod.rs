@@ -5,4 +5,5 @@ pub mod answers;
 pub mod bin;
 pub mod case;
 pub mod schema;
+pub mod served;
 pub mod stub;

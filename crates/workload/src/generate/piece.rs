@@ -46,6 +46,8 @@ impl<'a> Pieces<'a> {
 
 impl TokenBytes {
     fn of(tokens: &[u32], tokenizer: &dyn Tokenizer) -> Option<Self> {
+        // A tokenizer that gives no bytes may not know its vocabulary's size either.
+        tokenizer.token_bytes(*tokens.first()?)?;
         // NOTE(perf): asked for once per id, not per token: a text repeats few thousand ids.
         let mut known: Vec<Option<Vec<u8>>> = vec![None; tokenizer.vocab_size() as usize];
         let mut bytes = Vec::new();
@@ -64,5 +66,36 @@ impl TokenBytes {
 
     fn piece(&self, place: &Range<usize>) -> &[u8] {
         &self.bytes[self.starts[place.start]..self.starts[place.end]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use turnbench_model::{Tokenizer, TokenizerError};
+
+    use super::Pieces;
+
+    /// As a server's tokenizer: texts only, and ids without a known bound.
+    struct Texts;
+
+    impl Tokenizer for Texts {
+        fn encode(&self, _text: &str) -> Result<Vec<u32>, TokenizerError> {
+            Ok(Vec::new())
+        }
+
+        fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+            Ok(format!("{ids:?}"))
+        }
+
+        fn vocab_size(&self) -> u32 {
+            u32::MAX
+        }
+    }
+
+    #[test]
+    fn a_tokenizer_without_bytes_and_bounds_decodes_each_piece() {
+        let tokens = [3, u32::MAX - 1, 5];
+        let pieces = Pieces::new(&tokens, &Texts);
+        assert_eq!(pieces.text(1..3).unwrap(), "[4294967294, 5]");
     }
 }

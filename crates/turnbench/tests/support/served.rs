@@ -1,0 +1,72 @@
+//! `turnbench serve` on a free port.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::bin::root;
+
+/// A simulated server with the test tokenizer and the model name `sim`; killed when dropped.
+pub struct Served {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    pub url: String,
+}
+
+impl Served {
+    /// Starts it in `folder` with a fast cost model; returns once it listens.
+    pub fn start(folder: &Path, more: &[&str]) -> Self {
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("turnbench"))
+            .current_dir(folder)
+            .args(["serve", "--port", "0", "--served-model-name", "sim", "--decode-ms", "0.5"])
+            .args(["--decode-ms-per-seq", "0.01", "--prefill-tokens-per-sec", "200000", "--model"])
+            .arg(root().join("testdata/tokenizer/bpe"))
+            .args(more)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let url = listening_on(&mut stderr);
+        Self { child, stderr, url }
+    }
+
+    /// Sends Ctrl-C; the exit code and what else it said.
+    pub fn interrupt(mut self) -> (Option<i32>, String) {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).expect("the process is there");
+        let code = self.child.wait().expect("an exit status").code();
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.stderr, &mut rest).expect("UTF-8");
+        (code, rest)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listening_on(stderr: &mut impl BufRead) -> String {
+    let mut said = String::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(stderr.read_line(&mut line).expect("UTF-8"), 0, "it did not start: {said}");
+        if let Some((_, end)) = line.split_once("on http://") {
+            let address = end.split(';').next().unwrap_or(end).trim();
+            return format!("http://{address}");
+        }
+        said.push_str(&line);
+    }
+}
+
+/// The lines of a truth file.
+pub fn truth(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("a truth file");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
