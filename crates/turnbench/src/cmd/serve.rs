@@ -47,12 +47,14 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Exit> {
     }
     let server = Server::bind(address, options, loaded.tokenizer, loaded.template, clock)
         .map_err(|error| with_flags(&error))?;
-    anstream::eprintln!(
-        "simulated server for model '{name}' on http://{}; Ctrl-C stops it",
-        server.local_addr()
-    );
+    let address = server.local_addr();
     server.run(async {
-        match Signals::new() {
+        let signals = Signals::new();
+        // Said only now, so that whoever reads it may send a signal.
+        anstream::eprintln!(
+            "simulated server for model '{name}' on http://{address}; Ctrl-C stops it"
+        );
+        match signals {
             Ok(mut signals) => signals.next().await,
             // Then a signal ends the process, which is as good.
             Err(_) => std::future::pending().await,

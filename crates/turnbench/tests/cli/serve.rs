@@ -1,13 +1,11 @@
 //! `turnbench serve` as a program: it says where it listens, ends on Ctrl-C, and names the flag that
 //! cannot work.
 
-mod support;
-
 use std::path::Path;
 
-use support::bin::{root, turnbench};
-use support::case::{Ended, ended};
-use support::served::Served;
+use crate::support::bin::{root, turnbench};
+use crate::support::case::{Ended, ended};
+use crate::support::served::Served;
 
 /// `turnbench serve` with these arguments, which must end by itself.
 fn serve(args: &[&str]) -> Ended {

@@ -1,15 +1,13 @@
 //! The run directory: what is in it, that no secret is, that it is readable whatever ended the run,
 //! and that `report` computes the same from it.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::bin::{generator_config, root, turnbench};
+use crate::support::case::{Case, Ended, ended};
+use crate::support::schema;
+use crate::support::stub::Behaviour;
 use serde_json::{Value, json};
-use support::bin::{generator_config, root, turnbench};
-use support::case::{Case, Ended, ended};
-use support::schema;
-use support::stub::Behaviour;
 
 /// `turnbench report` on the case's run directory.
 fn report(case: &Case, more: &[&str]) -> Ended {

@@ -1,11 +1,9 @@
 //! What `turnbench run` does without `--compat`: every conversation is finished, a failed request is
 //! a record with its kind and ends no client, and what is sent is what was asked for.
 
-mod support;
-
+use crate::support::case::{Case, plain};
+use crate::support::stub::Behaviour;
 use serde_json::{Value, json};
-use support::case::{Case, plain};
-use support::stub::Behaviour;
 use turnbench_model::{FailureKind, StampSource};
 
 /// Number of messages in each request, in the order in which they came.

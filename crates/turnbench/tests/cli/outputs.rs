@@ -1,10 +1,8 @@
 //! The files that a run writes on demand, and that one which fails does not take others with it.
 
-mod support;
-
+use crate::support::case::{Case, plain};
+use crate::support::stub::Behaviour;
 use serde_json::{Value, json};
-use support::case::{Case, plain};
-use support::stub::Behaviour;
 
 #[test]
 fn statistics_list_completed_requests_and_failed_ones_beside_them() {
@@ -114,7 +112,7 @@ fn the_table_is_never_cut_and_never_coloured_when_piped() {
     let case = Case::new(Behaviour::default());
     let mut command = case.command(&[]);
     command.env("COLUMNS", "20").env_remove("NO_COLOR").env("CLICOLOR_FORCE", "0");
-    let run = support::case::ended(&mut command);
+    let run = crate::support::case::ended(&mut command);
     assert!(!run.stdout.contains("..."), "{}", run.stdout);
     assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
     assert!(run.stdout.lines().any(|line| line.starts_with("ttft_ms") && line.len() > 60));

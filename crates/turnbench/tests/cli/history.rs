@@ -1,12 +1,10 @@
 //! What goes into the history of the next request: the server's own answers with their tool calls
 //! and, on demand, their reasoning, and every recorded message as it was given.
 
-mod support;
-
+use crate::support::answers::{REASONING, tool_call};
+use crate::support::case::{Case, plain};
+use crate::support::stub::Behaviour;
 use serde_json::{Value, json};
-use support::answers::{REASONING, tool_call};
-use support::case::{Case, plain};
-use support::stub::Behaviour;
 
 /// Messages of the k-th request, from 0.
 fn messages(case: &Case, request: usize) -> Value {

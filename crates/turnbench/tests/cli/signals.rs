@@ -1,16 +1,14 @@
 //! Ctrl-C, and worse: what was measured is kept.
 
-mod support;
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use crate::support::bin::turnbench;
+use crate::support::case::{Case, Ended, ended};
+use crate::support::stub::Behaviour;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::bin::turnbench;
-use support::case::{Case, Ended, ended};
-use support::stub::Behaviour;
 use turnbench_model::FailureKind;
 
 /// The run's first request is answered, its second one hangs.

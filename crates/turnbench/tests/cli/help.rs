@@ -1,12 +1,10 @@
 //! The command line as it is shown and as it is understood: `--help` of every command, versions,
 //! abbreviated flags, and every flag of the reference program with its names and its default.
 
-mod support;
-
+use crate::support::bin::turnbench;
+use crate::support::case::{Case, Ended, ended, plain};
+use crate::support::stub::Behaviour;
 use serde_json::{Value, json};
-use support::bin::turnbench;
-use support::case::{Case, Ended, ended, plain};
-use support::stub::Behaviour;
 
 fn turnbench_with(args: &[&str]) -> Ended {
     ended(turnbench(std::path::Path::new(".")).args(args))

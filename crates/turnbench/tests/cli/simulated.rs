@@ -1,14 +1,12 @@
 //! `turnbench run` against `turnbench serve`: real workloads, real token counts, and the server's
 //! own account of what it did.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::bin::{root, turnbench};
+use crate::support::case::{Ended, ended, plain, records};
+use crate::support::served::{Served, truth};
 use serde_json::{Value, json};
-use support::bin::{root, turnbench};
-use support::case::{Ended, ended, plain, records};
-use support::served::{Served, truth};
 use turnbench_model::RequestRecord;
 
 /// `turnbench run` on a file of `folder`.

@@ -1,12 +1,10 @@
 //! Every complaint of the binary, provoked once: the exit code, one clear message that names the
 //! flag or the file, what was seen and what is allowed, and nothing sent to the server.
 
-mod support;
-
+use crate::support::bin::{root, turnbench};
+use crate::support::case::{Case, Ended, ended, plain};
+use crate::support::stub::{Behaviour, Stub};
 use serde_json::{Value, json};
-use support::bin::{root, turnbench};
-use support::case::{Case, Ended, ended, plain};
-use support::stub::{Behaviour, Stub};
 
 /// Runs with these arguments; expects to be refused before anything is printed or sent.
 fn refused(case: &Case, args: &[&str]) -> Ended {

@@ -1,0 +1,16 @@
+//! The real binary, from outside.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod demo;
+mod errors;
+mod generate;
+mod help;
+mod history;
+mod outputs;
+mod run_behaviour;
+mod run_dir;
+mod serve;
+mod signals;
+mod simulated;
