@@ -1,4 +1,5 @@
 //! The real binary, from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -60,9 +60,10 @@ fn the_excel_file_is_named_as_the_references() {
     let names = std::fs::read_dir(case.folder.path()).unwrap();
     let name = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .find(|name| name.ends_with(".xlsx"))
+        .find(|name| name.starts_with("statistics_"))
         .unwrap();
-    assert!(name.starts_with("statistics_2_clients__"), "{name}");
+    let time = name.strip_prefix("statistics_2_clients__").unwrap().strip_suffix(".xlsx").unwrap();
+    assert_eq!(time.len(), "24-11-2026_08-00-00".len(), "{name}");
     assert!(std::fs::read(case.path(&name)).unwrap().starts_with(b"PK"), "{name}");
 }
 

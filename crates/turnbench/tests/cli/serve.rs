@@ -12,7 +12,7 @@ fn serve(args: &[&str]) -> Ended {
     let tokenizer = root().join("testdata/tokenizer/bpe").display().to_string();
     let mut command = turnbench(Path::new("."));
     command.args(["serve", "--port", "0", "-m", &tokenizer]).args(args);
-    ended(command.timeout(std::time::Duration::from_secs(60)))
+    ended(command.timeout(std::time::Duration::from_mins(1)))
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::bin::{root, turnbench};
 use super::stub::{Behaviour, Stub};
 
 /// Longest a run may take, so that a failing test ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder with an input file, and a server.
 pub struct Case {

@@ -25,11 +25,8 @@ fn validate(document: &Value, schema: &Value, value: &Value, at: &str) -> Result
     {
         return Err(format!("{at} is {value}, not {wanted}"));
     }
-    let types: Vec<&str> = match &schema["type"] {
-        Value::String(name) => vec![name],
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
+    let types = schema["type"].as_array().into_iter().flatten().chain([&schema["type"]]);
+    let types: Vec<&str> = types.filter_map(Value::as_str).collect();
     if !types.is_empty() && !types.iter().any(|name| is_of_type(value, name)) {
         return Err(format!("{at} is {value}, not of type {types:?}"));
     }

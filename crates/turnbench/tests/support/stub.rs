@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answers::{answer, plain};
 
 /// Longest wait for anything, so that a failing test ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How to answer: the k-th POST (from 1) by `script`, all others by `default`.
 #[derive(Clone, Debug, Default)]
