@@ -1,5 +1,8 @@
 use crate::{BlockHash, BlockId};
 
+/// Room made for the tail at once; tails of larger blocks grow.
+const TAIL_RESERVE_MAX: u32 = 256;
+
 /// The tokens of one sequence, as far as the cache cares: names of its full blocks, and the blocks
 /// it holds.
 ///
@@ -22,7 +25,7 @@ impl BlockTable {
         Self {
             block_size,
             root: BlockHash::root(salt),
-            tail: Vec::with_capacity(block_size as usize),
+            tail: Vec::with_capacity(block_size.min(TAIL_RESERVE_MAX) as usize),
             hashes: Vec::new(),
             blocks: Vec::new(),
             filled: 0,

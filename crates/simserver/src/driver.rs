@@ -234,6 +234,7 @@ impl Driver {
     fn catch_up(&mut self) {
         let now = self.clock.now();
         while let Some(at) = self.engine.next_event_at().filter(|&at| at <= now) {
+            // Not to `now`: that would put several steps into one.
             self.engine.advance(at, &mut self.events);
             let events = std::mem::take(&mut self.events);
             self.deliver(&events);
@@ -242,6 +243,7 @@ impl Driver {
         }
     }
 
+    /// Hands on what happened at one moment: the end of a step, or the start of the first one.
     fn deliver(&mut self, events: &[EngineEvent]) {
         // The last token of an answer travels together with its end.
         let mut ended = BTreeMap::new();
@@ -250,6 +252,7 @@ impl Driver {
                 ended.insert(id, (reason, output_tokens));
             }
         }
+        let mut step_tokens = 0;
         for event in events {
             match *event {
                 EngineEvent::Admitted { id, at, cached_tokens, .. } => {
@@ -267,7 +270,7 @@ impl Driver {
                 EngineEvent::Token { id, at, token, index } => {
                     let Some(live) = self.live.get_mut(&id) else { continue };
                     let gap = live.timeline.token(at);
-                    self.telemetry.token(&live.timeline, at, gap);
+                    step_tokens += self.telemetry.token(&live.timeline, at, gap);
                     let end = ended.get(&id).filter(|(_, count)| *count == index + 1);
                     if let Some(&(reason, _)) = end {
                         self.end(id, Some(token), at, reason);
@@ -280,6 +283,7 @@ impl Driver {
                 EngineEvent::Finished { id, at, reason, .. } => self.end(id, None, at, reason),
             }
         }
+        self.telemetry.step(step_tokens);
     }
 
     fn end(&mut self, id: RequestId, token: Option<u32>, at: Nanos, reason: FinishReason) {

@@ -28,7 +28,7 @@ pub enum Error {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// An option beside the engine's that cannot work.
-    #[error("{option} is {value}, {allowed}")]
+    #[error("{option} is {value}; it {allowed}")]
     Option {
         /// Name of the option, as in [`crate::ServerOptions`].
         option: &'static str,

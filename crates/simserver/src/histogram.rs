@@ -51,6 +51,9 @@ pub(crate) fn token_bounds(max_model_len: u32) -> Vec<f64> {
         .collect()
 }
 
+/// vLLM's bounds for the tokens of a step.
+pub(crate) const STEP_TOKENS_BOUNDS: [f64; 13] =
+    [1.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0];
 /// vLLM's bounds for the time to the first token, in seconds.
 pub(crate) const FIRST_TOKEN_BOUNDS: [f64; 22] = [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,

@@ -76,7 +76,7 @@ impl ServerOptions {
         }
         let sigma = self.answer_tokens_sigma;
         if !sigma.is_finite() || !(0.0..=3.0).contains(&sigma) {
-            return wrong("answer_tokens_sigma", sigma.to_string(), "must be within 0..3");
+            return wrong("answer_tokens_sigma", sigma.to_string(), "must be from 0 to 3");
         }
         Ok(())
     }
@@ -96,18 +96,21 @@ mod tests {
     #[test]
     fn options_that_cannot_work_are_named() {
         check(|_| (), "");
-        check(|options| options.tokens_per_chunk = 0, "tokens_per_chunk is 0, must be at least 1");
+        check(
+            |options| options.tokens_per_chunk = 0,
+            "tokens_per_chunk is 0; it must be at least 1",
+        );
         check(
             |options| options.answer_tokens_mean = f64::NAN,
-            "answer_tokens_mean is NaN, must be at least 1",
+            "answer_tokens_mean is NaN; it must be at least 1",
         );
         check(
             |options| options.answer_tokens_sigma = -1.0,
-            "answer_tokens_sigma is -1, must be within 0..3",
+            "answer_tokens_sigma is -1; it must be from 0 to 3",
         );
         check(
             |options| options.served_model_name.clear(),
-            "served_model_name is empty, must name the model",
+            "served_model_name is empty; it must name the model",
         );
     }
 }

@@ -3,7 +3,7 @@ use turnbench_model::Nanos;
 use crate::engine::{EngineOptions, EngineStats, FinishReason};
 use crate::histogram::{
     FIRST_TOKEN_BOUNDS, Histogram, PHASE_BOUNDS, PREEMPTION_BOUNDS, SMALL_COUNT_BOUNDS,
-    TOKEN_GAP_BOUNDS, token_bounds,
+    STEP_TOKENS_BOUNDS, TOKEN_GAP_BOUNDS, token_bounds,
 };
 
 /// The moments of one request in simulated time, and its counts.
@@ -45,6 +45,7 @@ impl Timeline {
 pub(crate) struct Telemetry {
     pub(crate) prompt_tokens: Histogram,
     pub(crate) generation_tokens: Histogram,
+    pub(crate) step_tokens: Histogram,
     pub(crate) max_generation_tokens: Histogram,
     pub(crate) params_n: Histogram,
     pub(crate) params_max_tokens: Histogram,
@@ -69,6 +70,7 @@ impl Telemetry {
         Self {
             prompt_tokens: tokens(),
             generation_tokens: tokens(),
+            step_tokens: Histogram::new(STEP_TOKENS_BOUNDS.to_vec()),
             max_generation_tokens: tokens(),
             params_n: Histogram::new(SMALL_COUNT_BOUNDS.to_vec()),
             params_max_tokens: tokens(),
@@ -85,11 +87,22 @@ impl Telemetry {
         }
     }
 
-    /// Counts one token of a request, `gap` being the time since the one before.
-    pub(crate) fn token(&mut self, request: &Timeline, at: Nanos, gap: Option<Nanos>) {
-        match gap {
-            None => self.first_token.observe(at.since(request.arrived).as_secs_f64()),
-            Some(gap) => self.token_gap.observe(gap.as_secs_f64()),
+    /// Counts one token of a request, `gap` being the time since the one before, and gives what
+    /// it adds to the tokens of its step: a first one stands for its computed prompt as well.
+    pub(crate) fn token(&mut self, request: &Timeline, at: Nanos, gap: Option<Nanos>) -> u64 {
+        if let Some(gap) = gap {
+            self.token_gap.observe(gap.as_secs_f64());
+            return 1;
+        }
+        self.first_token.observe(at.since(request.arrived).as_secs_f64());
+        u64::from(request.prompt_tokens - request.cached_tokens) + 1
+    }
+
+    /// Counts the tokens of a step, if it yielded any: a step that computes but the beginning of a
+    /// prompt counts with the one that ends it.
+    pub(crate) fn step(&mut self, tokens: u64) {
+        if tokens > 0 {
+            self.step_tokens.observe(tokens as f64);
         }
     }
 
@@ -142,9 +155,13 @@ mod tests {
         for at in [30, 40, 60] {
             let at = Nanos::from_millis(at);
             let gap = request.token(at);
-            telemetry.token(&request, at, gap);
+            let tokens = telemetry.token(&request, at, gap);
+            telemetry.step(tokens);
         }
+        telemetry.step(0);
         telemetry.finished(&request, FinishReason::Length);
+        // 4 prompt tokens computed, 3 made.
+        assert_eq!((telemetry.step_tokens.count(), telemetry.step_tokens.sum()), (3, 7.0));
         let sums = [&telemetry.first_token, &telemetry.token_gap, &telemetry.time_per_token]
             .map(|histogram| (histogram.count(), (histogram.sum() * 1e6).round()));
         assert_eq!(sums, [(1, 20_000.0), (2, 30_000.0), (1, 15_000.0)]);

@@ -1,18 +1,22 @@
 /// Options that cannot work, or a request that can never run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EngineError {
-    /// A count or rate that must be above zero is not.
-    #[error("{option} is {value}, must be above 0")]
-    NotPositive {
+    /// A count or rate outside its range.
+    #[error("{option} is {value}; it must be from {min} to {max}")]
+    OutOfRange {
         /// Name of the option, as in [`super::EngineOptions`].
         option: &'static str,
         /// The value seen.
         value: f64,
+        /// The least allowed.
+        min: f64,
+        /// The most allowed.
+        max: f64,
     },
     /// The longest allowed sequence does not fit into the cache, so it could never finish.
     #[error(
-        "max_model_len is {max_model_len}, but {kv_blocks} blocks of {block_size} tokens hold at \
-         most {capacity_tokens} (one block is reserved)\n\
+        "max_model_len is {max_model_len}; it must be at most {capacity_tokens}, which is all that \
+         kv_blocks {kv_blocks} of block_size {block_size} hold (one block is reserved)\n\
          hint: raise kv_blocks or lower max_model_len"
     )]
     ModelLenOverCapacity {
@@ -27,8 +31,8 @@ pub enum EngineError {
     },
     /// Without chunked prefill a whole prompt must fit into one step.
     #[error(
-        "max_num_batched_tokens is {max_num_batched_tokens}, below max_model_len {max_model_len}, \
-         and chunked prefill is off\n\
+        "max_num_batched_tokens is {max_num_batched_tokens}; without chunked prefill it must be at \
+         least max_model_len, {max_model_len}\n\
          hint: turn chunked prefill on or raise max_num_batched_tokens"
     )]
     BudgetBelowModelLen {
@@ -39,7 +43,9 @@ pub enum EngineError {
     },
     /// A step must have room for one token of every running request.
     #[error(
-        "max_num_batched_tokens is {max_num_batched_tokens}, below max_num_seqs {max_num_seqs}"
+        "max_num_batched_tokens is {max_num_batched_tokens}; it must be at least max_num_seqs, \
+         {max_num_seqs}\n\
+         hint: raise max_num_batched_tokens or lower max_num_seqs"
     )]
     BudgetBelowSeqs {
         /// Token budget of a step.

@@ -1,11 +1,18 @@
 use super::EngineError;
 
+/// Most blocks of a cache: each costs about 100 bytes of memory.
+const KV_BLOCKS_MAX: u32 = 1 << 24;
+/// Most tokens of a block; real servers use 16 to 256.
+const BLOCK_SIZE_MAX: u32 = 1 << 16;
+/// Most prompt tokens computed per second: a nanosecond each.
+const PREFILL_RATE_MAX: f64 = 1e9;
+
 /// Size, limits and speed of the simulated engine. The defaults are a small GPU-like server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineOptions {
-    /// Tokens of a KV block.
+    /// Tokens of a KV block, 1 to 65,536.
     pub block_size: u32,
-    /// Blocks of the cache. One is reserved, as in vLLM.
+    /// Blocks of the cache, 2 to 16,777,216. One is reserved, as in vLLM.
     pub kv_blocks: u32,
     /// Token budget of a step.
     pub max_num_batched_tokens: u32,
@@ -13,7 +20,7 @@ pub struct EngineOptions {
     pub max_num_seqs: u32,
     /// Longest sequence, prompt and answer together, in tokens.
     pub max_model_len: u32,
-    /// Prompt tokens computed per second.
+    /// Prompt tokens computed per second, 1 to 1e9.
     pub prefill_tokens_per_sec: f64,
     /// Cost of a step with at least one decoding request, in nanoseconds.
     pub decode_ns: u64,
@@ -46,24 +53,29 @@ impl Default for EngineOptions {
 }
 
 impl EngineOptions {
+    /// Tokens that fit into the cache at once: the longest `max_model_len` that works.
+    pub fn capacity_tokens(&self) -> u64 {
+        u64::from(self.kv_blocks.saturating_sub(1)) * u64::from(self.block_size)
+    }
+
     /// Checks that every request the options allow can finish.
     ///
     /// # Errors
     /// Names the first option that cannot work.
     pub fn validate(&self) -> Result<(), EngineError> {
-        for (option, value) in [
-            ("block_size", f64::from(self.block_size)),
-            ("kv_blocks", f64::from(self.kv_blocks)),
-            ("max_num_batched_tokens", f64::from(self.max_num_batched_tokens)),
-            ("max_num_seqs", f64::from(self.max_num_seqs)),
-            ("max_model_len", f64::from(self.max_model_len)),
-            ("prefill_tokens_per_sec", self.prefill_tokens_per_sec),
+        let any = u32::MAX;
+        for (option, value, min, max) in [
+            ("block_size", self.block_size, 1, BLOCK_SIZE_MAX),
+            ("kv_blocks", self.kv_blocks, 2, KV_BLOCKS_MAX),
+            ("max_num_batched_tokens", self.max_num_batched_tokens, 1, any),
+            ("max_num_seqs", self.max_num_seqs, 1, any),
+            ("max_model_len", self.max_model_len, 1, any),
         ] {
-            if value.is_nan() || value <= 0.0 {
-                return Err(EngineError::NotPositive { option, value });
-            }
+            check_range(option, f64::from(value), f64::from(min), f64::from(max))?;
         }
-        let capacity_tokens = u64::from(self.kv_blocks - 1) * u64::from(self.block_size);
+        let rate = self.prefill_tokens_per_sec;
+        check_range("prefill_tokens_per_sec", rate, 1.0, PREFILL_RATE_MAX)?;
+        let capacity_tokens = self.capacity_tokens();
         if u64::from(self.max_model_len) > capacity_tokens {
             return Err(EngineError::ModelLenOverCapacity {
                 max_model_len: self.max_model_len,
@@ -88,9 +100,16 @@ impl EngineOptions {
     }
 }
 
+fn check_range(option: &'static str, value: f64, min: f64, max: f64) -> Result<(), EngineError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(EngineError::OutOfRange { option, value, min, max })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{EngineError, EngineOptions};
+    use super::EngineOptions;
 
     fn check(change: impl FnOnce(&mut EngineOptions), expect: &str) {
         let mut options = EngineOptions::default();
@@ -105,20 +124,38 @@ mod tests {
     #[test]
     fn options_that_cannot_work_are_named() {
         check(|_| (), "");
-        check(|options| options.block_size = 0, "block_size is 0");
-        check(|options| options.prefill_tokens_per_sec = f64::NAN, "prefill_tokens_per_sec is NaN");
-        check(|options| options.max_num_seqs = 2049, "below max_num_seqs 2049");
-        check(|options| options.chunked_prefill = false, "chunked prefill is off");
+        check(|options| options.block_size = 0, "block_size is 0; it must be from 1 to 65536");
+        check(
+            |options| options.kv_blocks = u32::MAX,
+            "kv_blocks is 4294967295; it must be from 2 to 16777216",
+        );
+        check(
+            |options| options.prefill_tokens_per_sec = f64::NAN,
+            "prefill_tokens_per_sec is NaN; it must be from 1 to 1000000000",
+        );
+        check(
+            |options| options.max_model_len = 0,
+            "max_model_len is 0; it must be from 1 to 4294967295",
+        );
+        check(
+            |options| options.max_num_seqs = 2049,
+            "max_num_batched_tokens is 2048; it must be at least max_num_seqs, 2049\nhint: ",
+        );
+        check(
+            |options| options.chunked_prefill = false,
+            "max_num_batched_tokens is 2048; without chunked prefill it must be at least \
+             max_model_len, 32768\nhint: ",
+        );
     }
 
     #[test]
     fn the_reserved_block_is_not_capacity() {
         check(|options| (options.max_model_len, options.kv_blocks) = (32, 3), "");
-        check(|options| (options.max_model_len, options.kv_blocks) = (33, 3), "at most 32");
-        check(|options| (options.max_model_len, options.kv_blocks) = (1, 1), "at most 0");
-        assert_eq!(
-            EngineOptions { max_model_len: 0, ..EngineOptions::default() }.validate(),
-            Err(EngineError::NotPositive { option: "max_model_len", value: 0.0 })
+        check(
+            |options| (options.max_model_len, options.kv_blocks) = (33, 3),
+            "max_model_len is 33; it must be at most 32, which is all that kv_blocks 3 of \
+             block_size 16 hold (one block is reserved)\nhint: ",
         );
+        assert_eq!(EngineOptions { kv_blocks: 0, ..EngineOptions::default() }.capacity_tokens(), 0);
     }
 }

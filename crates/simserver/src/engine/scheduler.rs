@@ -16,6 +16,9 @@ use super::{
 /// **Invariant:** while a step is in progress nothing changes; submissions and aborts take effect
 /// at its end.
 ///
+/// **Invariant:** between steps every running request has a known token that is not computed yet,
+/// so a step with a running request computes something, and ends.
+///
 /// **Invariant:** some request always gets on: `max_model_len` fits into the cache, so the oldest
 /// running request never waits for a block.
 pub struct Engine {
@@ -253,6 +256,7 @@ impl Engine {
             let Self { running, cache, .. } = self;
             let sequence = &mut running[place];
             let tokens = sequence.missing().min(budget);
+            debug_assert!(tokens > 0, "{:?} has nothing to compute", sequence.id);
             if cache.grow(&mut sequence.table, sequence.computed + tokens) {
                 sequence.computed += tokens;
                 sequence.scheduled = tokens;

@@ -151,6 +151,11 @@ impl Exposition {
             ("request_prompt_tokens", "Prompt tokens of a request.", &seen.prompt_tokens),
             ("request_generation_tokens", "Answer tokens of a request.", &seen.generation_tokens),
             (
+                "iteration_tokens_total",
+                "Prompt tokens computed and answer tokens made in a step.",
+                &seen.step_tokens,
+            ),
+            (
                 "request_max_num_generation_tokens",
                 "Answer tokens of a request's longest answer.",
                 &seen.max_generation_tokens,

@@ -212,5 +212,5 @@ fn metrics_have_the_recorded_names_labels_and_bounds() {
             assert_eq!(samples(&text, name), samples(&recorded, name), "{name}");
         }
     }
-    assert_eq!(types(&text).len(), 58);
+    assert_eq!(types(&text).len(), 60);
 }

@@ -48,6 +48,40 @@ fn a_reset_empties_the_cache() {
 }
 
 #[test]
+fn a_cache_in_use_is_not_reset() {
+    let mut slow = options();
+    slow.engine.decode_ns = 1_000_000;
+    let server = start(slow);
+    let mut client = Client::connect(&server);
+    let more = json!({"messages": question("hi"), "max_tokens": 2000, "stream": true});
+    client.send_post("/v1/chat/completions", "", &more);
+    client.read_to(b"\"token_ids\":null");
+    let mut other = Client::connect(&server);
+    let refused = other.post("/reset_prefix_cache", &json!({}));
+    assert_eq!(refused.head[0], "HTTP/1.1 409 Conflict");
+    let body: serde_json::Value = serde_json::from_str(&refused.chunks[0]).unwrap();
+    assert_eq!(body["error"]["code"], 409);
+    drop(client);
+    while other.metric("vllm:num_requests_running") > 0.0 {}
+    assert_eq!(other.post("/reset_prefix_cache", &json!({})).head[0], "HTTP/1.1 200 OK");
+}
+
+#[test]
+fn steps_are_counted_with_their_tokens() {
+    let server = start(options());
+    let mut client = Client::connect(&server);
+    let more = json!({"max_tokens": 5, "ignore_eos": true});
+    let mut computed = 0;
+    for _ in 0..2 {
+        let usage = client.chat(&question(&" ab".repeat(100)), &more)["usage"].clone();
+        let cached = &usage["prompt_tokens_details"]["cached_tokens"];
+        computed += usage["prompt_tokens"].as_u64().unwrap() - cached.as_u64().unwrap();
+    }
+    assert_eq!(client.metric("vllm:iteration_tokens_total_count"), 10.0);
+    assert_eq!(client.metric("vllm:iteration_tokens_total_sum"), computed as f64 + 10.0);
+}
+
+#[test]
 fn a_salt_separates_caches() {
     let server = start(options());
     let mut client = Client::connect(&server);

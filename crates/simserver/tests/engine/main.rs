@@ -8,6 +8,7 @@
 
 mod concurrent;
 mod determinism;
+mod progress;
 mod recording;
 mod sequential;
 mod timing;
