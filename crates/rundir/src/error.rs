@@ -13,6 +13,15 @@ pub enum RunDirError {
         /// The directory.
         path: PathBuf,
     },
+    /// The directory cannot be made.
+    #[error("--run-dir: cannot create '{}'", path.display())]
+    Create {
+        /// The directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        #[source]
+        source: io::Error,
+    },
     /// There is nothing.
     #[error(
         "there is no directory '{}'\nhint: name a directory that turnbench run wrote",

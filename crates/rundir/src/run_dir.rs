@@ -32,7 +32,8 @@ impl RunDir {
     /// # Errors
     /// When it has files in it, or cannot be created.
     pub fn create(path: &Path) -> Result<Self, RunDirError> {
-        fs::create_dir_all(path).map_err(RunDirError::io("create", path))?;
+        fs::create_dir_all(path)
+            .map_err(|source| RunDirError::Create { path: path.to_owned(), source })?;
         let mut entries = fs::read_dir(path).map_err(RunDirError::io("read", path))?;
         if entries.next().is_some() {
             return Err(RunDirError::NotEmpty { path: path.to_owned() });

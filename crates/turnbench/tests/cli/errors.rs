@@ -215,6 +215,34 @@ fn a_run_directory_with_files_in_it_is_not_written_into() {
 }
 
 #[test]
+fn a_run_directory_that_cannot_be_made_is_named() {
+    let case = Case::new(Behaviour::default());
+    let run = case.run(&["--run-dir", "input.json"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("error: --run-dir: cannot create 'input.json'"),
+        "{}",
+        run.stderr
+    );
+    assert!(case.stub.posts().is_empty());
+}
+
+#[test]
+fn more_clients_than_there_can_be_sockets_are_refused() {
+    let case = Case::new(Behaviour::default());
+    let list: Vec<Value> = (0..50).map(|index| plain(&index.to_string(), 1)).collect();
+    case.conversations(&Value::Array(list));
+    let binary = assert_cmd::cargo::cargo_bin("turnbench").display().to_string();
+    let mut shell = assert_cmd::Command::new("sh");
+    shell.current_dir(case.folder.path()).args(["-c", "ulimit -n 100; exec \"$@\"", "sh", &binary]);
+    let run = ended(shell.args(case.arguments(&["-p", "50"])));
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    let expect = "error: --num-clients is 50, but this process may open 100 files, enough for 36 \
+                  clients\nhint: raise the limit (ulimit -n)\n";
+    assert_eq!(run.stderr, expect);
+}
+
+#[test]
 fn malformed_inputs_are_refused_with_file_and_place() {
     let case = Case::new(Behaviour::default());
     let list = "allowed is a list with one message at least";

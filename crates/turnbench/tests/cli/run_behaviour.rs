@@ -3,6 +3,8 @@
 
 use crate::support::case::{Case, plain};
 use crate::support::stub::Behaviour;
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use turnbench_model::{FailureKind, StampSource};
 
@@ -87,6 +89,29 @@ fn a_server_that_goes_away_fails_the_rest_and_keeps_what_was_measured() {
 }
 
 #[test]
+fn a_connection_that_the_server_closes_between_requests_is_made_anew() {
+    for name in ["bye", "unframed"] {
+        let case = Case::new(Behaviour::always(name));
+        let run = case.run(&[]);
+        assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
+        assert_eq!(case.failures(), [], "{name}");
+        let records = case.records();
+        let connections: BTreeSet<_> = records.iter().map(|record| record.connection).collect();
+        assert_eq!(connections.len(), 4, "{name}: {connections:?}");
+    }
+}
+
+#[test]
+fn one_connection_serves_all_requests_of_a_client() {
+    let case = Case::new(Behaviour::script(&["normal", "http500"]));
+    case.run(&[]);
+    let records = case.records();
+    let first = records[0].connection;
+    assert!(first.is_some() && records.iter().all(|record| record.connection == first));
+    assert!(records[0].stamps.connect_ns.is_some() && records[1].stamps.connect_ns.is_none());
+}
+
+#[test]
 fn every_client_finishes_its_conversations() {
     for args in [
         &["-p", "1", "-k", "5"][..],
@@ -162,6 +187,17 @@ fn the_warm_up_step_sends_first_turns_which_count_apart() {
     assert_eq!((&requests["completed"], &requests["warmup_attempts"]), (&json!(2), &json!(2)));
     assert_eq!(case.finished(), 2);
     assert!(run.stdout.contains("warmup_runtime_sec"), "{}", run.stdout);
+}
+
+#[test]
+fn a_conversation_whose_warm_up_fails_begins_at_its_first_turn() {
+    let case = Case::new(Behaviour::script(&["http500"]));
+    let run = case.run(&["--warmup-step"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(message_counts(&case), [1, 1, 1, 3, 3]);
+    assert_eq!(case.finished(), 2);
+    let requests = &case.report()["counts"]["requests"];
+    assert_eq!((&requests["failed"], &requests["warmup_failed_attempts"]), (&json!(0), &json!(1)));
 }
 
 #[test]

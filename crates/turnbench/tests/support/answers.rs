@@ -1,7 +1,8 @@
 //! How the stand-in server answers a POST. The recorded behaviours are described in
 //! `testdata/requests/README.md`; besides there are `close` (no answer), `hold` and `hold_mid` (none
 //! or three pieces, then nothing until the client has gone), `die` (a normal answer, and from then
-//! on no connection is accepted), `html` and `garbage` (not what the API promises), `tool_calls`,
+//! on no connection is accepted), `bye` (a normal answer, and the connection is closed), `unframed`
+//! (a stream that ends with its connection), `html` and `garbage` (not what the API promises), `tool_calls`,
 //! and `cached` (usage with cached tokens).
 
 use std::io::Write;
@@ -67,7 +68,7 @@ pub fn answer(behaviour: &Behaviour, seen: &Seen, out: &mut TcpStream) -> std::i
         whole(out, name, &pieces.concat())?;
         true
     };
-    Ok(goes_on && name != "die")
+    Ok(goes_on && !matches!(name, "die" | "bye"))
 }
 
 /// Waits that long, or until the other side has gone.
@@ -128,10 +129,14 @@ fn chunk(delta: &Value, finish: &Value) -> String {
 }
 
 fn stream(out: &mut TcpStream, name: &str, pieces: &[String]) -> std::io::Result<bool> {
-    out.write_all(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
-    )?;
+    out.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")?;
     let events = events(name, pieces);
+    if name == "unframed" {
+        let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        out.write_all(format!("\r\n{body}").as_bytes())?;
+        return Ok(false);
+    }
+    out.write_all(b"Transfer-Encoding: chunked\r\n\r\n")?;
     for event in &events {
         let line_end = if name == "crlf" { "\r\n" } else { "\n" };
         let data = if name == "nospace" { "data:" } else { "data: " };
