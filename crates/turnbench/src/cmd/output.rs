@@ -1,5 +1,7 @@
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
+
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
 /// Prints text to standard output; the reader may have gone (`| head`).
@@ -7,7 +9,7 @@ pub(crate) fn print(text: &str) -> Result<(), Exit> {
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.exit(ExitCode::Internal),
+        result => result.context("cannot write to standard output").exit(ExitCode::Internal),
     }
 }
 

@@ -215,6 +215,23 @@ fn a_run_directory_with_files_in_it_is_not_written_into() {
 }
 
 #[test]
+fn a_workload_without_anything_to_send_is_refused() {
+    let case = Case::new(Behaviour::default());
+    let expect = "error: there is nothing to send: no conversation has a message to answer\nhint: \
+                  a user message is one, within --max-turns messages from the start\n";
+    let system = json!({"role": "system", "content": "x"});
+    case.conversations(&json!([{"id": "a", "messages": [system]}]));
+    let run = case.run(&[]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.ends_with(expect), "{}", run.stderr);
+    let user = json!({"role": "user", "content": "y"});
+    case.conversations(&json!([{"id": "a", "messages": [system, user]}]));
+    let run = case.run(&["--max-turns", "1"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(2), expect));
+    assert!(!case.path("run").exists());
+}
+
+#[test]
 fn a_run_directory_that_cannot_be_made_is_named() {
     let case = Case::new(Behaviour::default());
     let run = case.run(&["--run-dir", "input.json"]);

@@ -1,6 +1,6 @@
 //! The files that a run writes on demand, and that one which fails does not take others with it.
 
-use crate::support::case::{Case, plain};
+use crate::support::case::{Case, ended, plain};
 use crate::support::stub::Behaviour;
 use serde_json::{Value, json};
 
@@ -85,6 +85,20 @@ fn an_output_that_cannot_be_written_leaves_the_others_whole() {
 }
 
 #[test]
+fn a_full_standard_output_is_an_error_after_everything_else_is_written() {
+    let case = Case::new(Behaviour::default());
+    let binary = assert_cmd::cargo::cargo_bin("turnbench").display().to_string();
+    let mut shell = assert_cmd::Command::new("sh");
+    shell.current_dir(case.folder.path()).args(["-c", "exec \"$@\" > /dev/full", "sh", &binary]);
+    let run = ended(shell.args(case.arguments(&["-o", "out.json", "--format", "json"])));
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    let expect = "error: cannot write to standard output: No space left on device (os error 28)\n";
+    assert!(run.stderr.ends_with(expect), "{}", run.stderr);
+    assert_eq!(case.json("out.json").as_array().unwrap().len(), 2);
+    assert_eq!(case.report()["counts"]["requests"]["completed"], 4);
+}
+
+#[test]
 fn a_run_directory_that_vanishes_does_not_take_the_outputs_with_it() {
     let case = Case::new(Behaviour::default());
     let child = case.start(&["--stats-json-output", "stats.json"]);
@@ -113,7 +127,7 @@ fn the_table_is_never_cut_and_never_coloured_when_piped() {
     let case = Case::new(Behaviour::default());
     let mut command = case.command(&[]);
     command.env("COLUMNS", "20").env_remove("NO_COLOR").env("CLICOLOR_FORCE", "0");
-    let run = crate::support::case::ended(&mut command);
+    let run = ended(&mut command);
     assert!(!run.stdout.contains("..."), "{}", run.stdout);
     assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
     assert!(run.stdout.lines().any(|line| line.starts_with("ttft_ms") && line.len() > 60));

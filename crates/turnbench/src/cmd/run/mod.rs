@@ -10,11 +10,12 @@ mod server;
 mod wire;
 
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use turnbench_client::run::{self as engine, Control, RunEnd};
 use turnbench_load::{ConversationShape, Driver};
 use turnbench_metrics::RunReport;
+use turnbench_model::Compat;
 use turnbench_rundir::{ENVIRONMENT_FILE, LinesWriter, PLAN_FILE, RECORDS_FILE, RunDir};
 
 use crate::args::RunArgs;
@@ -54,13 +55,30 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Exit> {
 /// Runs, prints, writes every file.
 pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
     let prepared = prepare::prepare(args)?;
+    let control = control(&prepared)?;
     let run_dir = create_run_dir(&prepared)?;
     if let Some(run_dir) = &run_dir {
         // Said now, so that whoever has to kill the run knows where its records are.
         anstream::eprintln!("records go to {}", run_dir.path().display());
     }
-    let (end, recorded) = replay(args, &prepared, run_dir.as_ref())?;
+    // Until the very end: counting the tokens of a long run may take a while too.
+    let _signals = interrupt::watch(&control)?;
+    let (end, recorded) = replay(args, &prepared, &control, run_dir.as_ref())?;
     finish::finish(args, &prepared, run_dir.as_ref(), &end, recorded)
+}
+
+/// Who sends what. A workload of which nothing would be sent is refused, except where the reference
+/// program is reproduced.
+fn control(prepared: &Prepared) -> Result<Arc<Control>, Exit> {
+    let shapes = prepared.conversations.iter().map(ConversationShape::from).collect();
+    let control = Control::new(Driver::new(&prepared.plan.load, shapes)?);
+    if control.planned_requests() == 0 && prepared.plan.compat == Compat::None {
+        return Err(Exit::usage(
+            "there is nothing to send: no conversation has a message to answer\nhint: a user \
+             message is one, within --max-turns messages from the start",
+        ));
+    }
+    Ok(control)
 }
 
 /// Creates the run directory with everything known before the first request.
@@ -76,17 +94,14 @@ fn create_run_dir(prepared: &Prepared) -> Result<Option<RunDir>, Exit> {
 fn replay(
     args: &RunArgs,
     prepared: &Prepared,
+    control: &Arc<Control>,
     run_dir: Option<&RunDir>,
 ) -> Result<(RunEnd, Recorded), Exit> {
-    let shapes = prepared.conversations.iter().map(ConversationShape::from).collect();
-    let driver = Driver::new(&prepared.plan.load, shapes)?;
-    let control = Control::new(driver);
     let input = wire::run_input(prepared);
     let lines: Option<LinesWriter> =
         run_dir.map(|run_dir| run_dir.create_lines(RECORDS_FILE)).transpose().or_usage()?;
     let mut progress =
         Progress::start(control.planned_requests(), prepared.connector.clock().now());
-    let _signals = interrupt::watch(&control)?;
     let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
     let told = Told {
         failures: args.verbose,
@@ -97,7 +112,7 @@ fn replay(
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn_scoped(scope, move || recorder::record(&receiver, lines, progress, told))?;
-        let end = engine::run(&input, &control, &sender);
+        let end = engine::run(&input, control, &sender);
         drop(sender);
         let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
         Ok::<_, anyhow::Error>((end, recorded))
