@@ -73,7 +73,7 @@ fn options(args: &ServeArgs) -> Result<ServerOptions, Exit> {
     };
     let engine = with_defaults(
         args,
-        EngineOptions {
+        &EngineOptions {
             block_size: args.block_size,
             kv_blocks: args.kv_blocks,
             max_num_seqs: args.max_num_seqs,
@@ -105,14 +105,14 @@ fn options(args: &ServeArgs) -> Result<ServerOptions, Exit> {
 }
 
 /// The limits that follow other flags unless they are given.
-fn with_defaults(args: &ServeArgs, engine: EngineOptions) -> EngineOptions {
+fn with_defaults(args: &ServeArgs, engine: &EngineOptions) -> EngineOptions {
     let capacity = u32::try_from(engine.capacity_tokens()).unwrap_or(u32::MAX);
     // At least 1: of a cache that holds nothing, its own flag is to blame.
     let max_model_len = args.max_model_len.unwrap_or(MODEL_LEN_DEFAULT.min(capacity).max(1));
     let whole_prompt = if engine.chunked_prefill { 0 } else { max_model_len };
     let budget = BATCHED_TOKENS_DEFAULT.max(engine.max_num_seqs).max(whole_prompt);
     let max_num_batched_tokens = args.max_num_batched_tokens.unwrap_or(budget);
-    EngineOptions { max_model_len, max_num_batched_tokens, ..engine }
+    EngineOptions { max_model_len, max_num_batched_tokens, ..engine.clone() }
 }
 
 /// The simulator's complaint, in the words of the command line.

@@ -6,6 +6,7 @@ mod support;
 
 mod demo;
 mod errors;
+mod failures;
 mod generate;
 mod help;
 mod history;

@@ -132,8 +132,8 @@ fn stream(out: &mut TcpStream, name: &str, pieces: &[String]) -> std::io::Result
     out.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")?;
     let events = events(name, pieces);
     if name == "unframed" {
-        let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-        out.write_all(format!("\r\n{body}").as_bytes())?;
+        let body = format!("\r\ndata: {}\n\n", events.join("\n\ndata: "));
+        out.write_all(body.as_bytes())?;
         return Ok(false);
     }
     out.write_all(b"Transfer-Encoding: chunked\r\n\r\n")?;

@@ -104,7 +104,13 @@ impl Case {
         self.json("run/report.json")
     }
 
-    /// Ids of the conversations with a completed record for each of their turns, in order.
+    /// Number of messages in each request, in the order in which they came.
+    pub fn message_counts(&self) -> Vec<usize> {
+        let bodies = self.stub.bodies();
+        bodies.iter().map(|body| body["messages"].as_array().expect("messages").len()).collect()
+    }
+
+    /// Conversations that the report counts as finished.
     pub fn finished(&self) -> u64 {
         self.report()["counts"]["conversations"]["finished"].as_u64().expect("a count")
     }
