@@ -230,6 +230,7 @@ fn listen(addr: SocketAddr) -> Result<StdListener, Error> {
     })?;
     listener.set_nonblocking(true).map_err(|source| Error::Bind { addr, source })?;
     lengthen_backlog(&listener);
+    stamp_arrivals(&listener);
     Ok(listener)
 }
 
@@ -246,3 +247,16 @@ fn lengthen_backlog(listener: &StdListener) {
 fn lengthen_backlog(_listener: &StdListener) {
     let _ = BACKLOG;
 }
+
+/// Connections inherit it, so that a request that comes before its connection is accepted has the
+/// kernel's stamp too; and Linux, which stops stamping with the last socket that asks for it, goes
+/// on between connections.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn stamp_arrivals(listener: &StdListener) {
+    use nix::sys::socket::{setsockopt, sockopt::ReceiveTimestampns};
+    // Without it arrivals are stamped when they are read, and the truth says so.
+    let _ = setsockopt(listener, ReceiveTimestampns, &true);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn stamp_arrivals(_listener: &StdListener) {}
