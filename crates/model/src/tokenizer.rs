@@ -49,6 +49,13 @@ pub trait Tokenizer: Send + Sync {
         None
     }
 
+    /// Whether nothing speaks against tokenizing the words of `text` apart, where they turn out to
+    /// give the same ids as together. `false` where the text holds a token that only its
+    /// surroundings show, such as a string of several words.
+    fn takes_words_apart(&self, _text: &str) -> bool {
+        false
+    }
+
     /// How many special tokens (such as BOS) the model's tokenizer puts around a text when it is
     /// asked to; [`Tokenizer::encode`] leaves them out.
     fn special_tokens_count(&self) -> u64 {
@@ -84,6 +91,10 @@ impl<T: Tokenizer + ?Sized> Tokenizer for Arc<T> {
 
     fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
         (**self).token_bytes(id)
+    }
+
+    fn takes_words_apart(&self, text: &str) -> bool {
+        (**self).takes_words_apart(text)
     }
 
     fn special_tokens_count(&self) -> u64 {

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use turnbench_model::{Conversation, Message, Tokenizer};
 use turnbench_random::NumpyStream;
 
+use crate::tokenizer::WordTokenizer;
 use crate::{GeneratorConfig, TextPart, WorkloadError, json_file};
 use encode::encode_long;
 use piece::Pieces;
@@ -49,7 +50,10 @@ pub fn generate_from(
     tokenizer: &dyn Tokenizer,
     stream: &mut NumpyStream,
 ) -> Result<Vec<Conversation>, WorkloadError> {
-    let tokens = tokenize_files(config, tokenizer)?;
+    let texts = read_texts(config)?;
+    let tokenizer =
+        &WordTokenizer::learn(&texts.values().map(String::as_str).collect::<Vec<_>>(), tokenizer)?;
+    let tokens = tokenize(config, &texts, tokenizer)?;
     let base_tokens = tokenizer.count(BASE_PROMPT)? as i64;
     let plan = Plan::draw(config, base_tokens, stream)?;
     let pieces = Pieces::new(&tokens, tokenizer);
@@ -87,25 +91,32 @@ pub fn generate_from(
         .collect()
 }
 
-/// Token ids of all text files, one after another. A file that is listed twice is read once.
-fn tokenize_files(
+/// The text of each file. A file that is listed twice is read once.
+fn read_texts(config: &GeneratorConfig) -> Result<BTreeMap<&Path, String>, WorkloadError> {
+    let distinct: BTreeSet<&Path> = config.text_files.iter().map(AsRef::as_ref).collect();
+    let texts = distinct.into_iter().map(|file| {
+        let text = json_file::read_text(&config.resolve(file))?;
+        // As Python reads text: every line end becomes one newline.
+        let text =
+            if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text };
+        Ok((file, text))
+    });
+    texts.collect()
+}
+
+/// Token ids of all text files, one after another. A file that is listed twice is tokenized once.
+fn tokenize(
     config: &GeneratorConfig,
+    texts: &BTreeMap<&Path, String>,
     tokenizer: &dyn Tokenizer,
 ) -> Result<Vec<u32>, WorkloadError> {
-    let distinct: BTreeSet<&Path> = config.text_files.iter().map(AsRef::as_ref).collect();
-    let distinct: Vec<&Path> = distinct.into_iter().collect();
-    let texts = distinct
+    let encoded = texts
         .par_iter()
-        .map(|file| {
-            let text = json_file::read_text(&config.resolve(file))?;
-            // As Python reads text: every line end becomes one newline.
-            let text = text.replace("\r\n", "\n").replace('\r', "\n");
-            Ok((*file, encode_long(&text, tokenizer)?))
-        })
+        .map(|(file, text)| Ok((*file, encode_long(text, tokenizer)?)))
         .collect::<Result<BTreeMap<_, _>, WorkloadError>>()?;
-    let mut tokens = Vec::with_capacity(texts.values().map(Vec::len).sum());
+    let mut tokens = Vec::with_capacity(encoded.values().map(Vec::len).sum());
     for file in &config.text_files {
-        if let Some(ids) = texts.get(file.as_path()) {
+        if let Some(ids) = encoded.get(file.as_path()) {
             tokens.extend_from_slice(ids);
         }
     }

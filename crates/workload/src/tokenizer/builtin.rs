@@ -67,6 +67,10 @@ impl Tokenizer for BuiltinTokenizer {
     fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
         self.bytes(&[id])
     }
+
+    fn takes_words_apart(&self, _text: &str) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use tokenizers::{DecoderWrapper, ModelWrapper, PostProcessor};
+use tokenizers::{DecoderWrapper, ModelWrapper, NormalizerWrapper, PostProcessor};
 use turnbench_model::{Tokenizer, TokenizerError};
 
 use super::cleanup::clean_up;
-use super::{DecodeCleanup, LoadError, byte_level, read_config};
+use super::{DecodeCleanup, LoadError, byte_level, read_config, words};
 
 /// A tokenizer of the Hugging Face tokenizers library (`tokenizer.json`).
 ///
@@ -16,6 +16,9 @@ pub struct HfTokenizer {
     clean_up: bool,
     /// Whether decoding is nothing but putting the bytes of tokens together.
     is_byte_level: bool,
+    /// Added tokens, which are found in a text before anything else happens to it, that a cut
+    /// between words could break.
+    unbroken: Vec<String>,
     vocab_size: u32,
 }
 
@@ -45,7 +48,9 @@ impl HfTokenizer {
         let is_byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
         let ids = inner.get_vocab(true).into_values().max();
         let vocab_size = ids.map_or(0, |id| id.saturating_add(1));
-        Ok(Self { inner, clean_up, is_byte_level, vocab_size })
+        let added = inner.get_added_tokens_decoder().into_values().map(|token| token.content);
+        let unbroken = added.filter(|content| !stands_apart(content)).collect();
+        Ok(Self { inner, clean_up, is_byte_level, unbroken, vocab_size })
     }
 }
 
@@ -75,9 +80,27 @@ impl Tokenizer for HfTokenizer {
         Some(byte_level::token_bytes(&self.inner.id_to_token(id)?))
     }
 
+    fn takes_words_apart(&self, text: &str) -> bool {
+        // Added tokens may be looked for in the normalized text, which is not at hand.
+        let normalizes = self.inner.get_normalizer().is_some_and(|normalizer| {
+            !matches!(normalizer, NormalizerWrapper::Sequence(all) if all.as_ref().is_empty())
+        });
+        (self.unbroken.is_empty() || !normalizes)
+            && !self.unbroken.iter().any(|token| text.contains(token.as_str()))
+    }
+
     fn special_tokens_count(&self) -> u64 {
         self.inner.get_post_processor().map_or(0, |post| post.added_tokens(false)) as u64
     }
+}
+
+/// Whether no cut between words can fall into an added token or next to it: it has no such place
+/// inside, and neither begins nor ends with a letter.
+fn stands_apart(content: &str) -> bool {
+    let letter_at = |found: Option<&u8>| found.is_some_and(u8::is_ascii_alphabetic);
+    let bytes = content.as_bytes();
+    let is_cut = (1..bytes.len()).any(|at| words::cut(bytes, at).is_some());
+    !is_cut && !letter_at(bytes.first()) && !letter_at(bytes.last())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

@@ -7,6 +7,7 @@ mod hub;
 mod hub_cache;
 mod spec;
 mod template;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use hf::HfTokenizer;
 pub use hub::HubSettings;
 pub use spec::TokenizerSpec;
 pub use template::JinjaTemplate;
+pub(crate) use words::WordTokenizer;
 
 /// A tokenizer with what came along.
 #[derive(Clone)]
