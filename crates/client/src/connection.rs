@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use turnbench_model::{Clock, Received};
-use turnbench_socket::StampedStream;
+use turnbench_socket::{StampKeeper, StampedStream};
 
 use crate::endpoint::Endpoint;
 use crate::error::{ClientError, TransportError};
@@ -29,6 +29,8 @@ pub struct Connector {
     tls: Option<TlsConnector>,
     addresses: OnceCell<Vec<SocketAddr>>,
     connections_count: AtomicU32,
+    /// From before the first connection until after the last one.
+    _stamps: StampKeeper,
 }
 
 impl std::fmt::Debug for Connector {
@@ -58,6 +60,7 @@ impl Connector {
             tls,
             addresses: OnceCell::new(),
             connections_count: AtomicU32::new(0),
+            _stamps: StampKeeper::new(),
         })
     }
 

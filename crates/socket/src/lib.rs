@@ -32,9 +32,11 @@
 //! ```
 
 mod arrival;
+mod keeper;
 mod receive;
 mod stamp;
 mod stream;
 
 pub use arrival::{Arrival, RequestArrival};
+pub use keeper::StampKeeper;
 pub use stream::StampedStream;

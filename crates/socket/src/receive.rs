@@ -12,13 +12,14 @@ pub(crate) struct Receipt {
 
 /// Asks the kernel to stamp what arrives. `false` where it cannot.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn enable_stamps(tcp: &TcpStream) -> bool {
-    nix::sys::socket::setsockopt(tcp, nix::sys::socket::sockopt::ReceiveTimestampns, &true).is_ok()
+pub(crate) fn enable_stamps(socket: &impl std::os::fd::AsFd) -> bool {
+    nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true)
+        .is_ok()
 }
 
 /// Asks the kernel to stamp what arrives. `false` where it cannot.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn enable_stamps(_tcp: &TcpStream) -> bool {
+pub(crate) fn enable_stamps<S>(_socket: &S) -> bool {
     false
 }
 
