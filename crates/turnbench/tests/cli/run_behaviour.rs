@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+#[cfg(target_os = "linux")]
 use turnbench_model::StampSource;
 
 use crate::support::case::{Case, plain};
@@ -208,8 +209,9 @@ fn without_usage_the_tokenizer_counts_and_without_it_the_chunks() {
     assert_eq!(row["input_num_tokens"], Value::Null);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn kernel_stamps_are_taken_on_linux() {
+fn kernel_stamps_are_taken() {
     let case = Case::new(Behaviour::default());
     case.run(&[]);
     for record in case.records() {
