@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use turnbench_model::python_json::{escape_into, to_python_json};
-use turnbench_model::{Answer, Content, HistoryReasoning, Message};
+use turnbench_model::{Content, Message};
 
 /// How JSON is spelled in request bodies.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,26 +62,6 @@ impl ConversationBody {
         }
         for (key, value) in &message.extra {
             object.value(key, value);
-        }
-        object.close();
-    }
-
-    /// Appends the server's answer as an assistant message: its content (`null` beside tool calls
-    /// when there is none), its tool calls, and its reasoning where it is to be kept.
-    pub fn push_answer(&mut self, answer: &Answer, reasoning: HistoryReasoning) {
-        let (style, out) = self.open_message();
-        let mut object = Object::open(style, out);
-        object.text("role", "assistant");
-        if answer.content.is_empty() && !answer.tool_calls.is_empty() {
-            object.value("content", &());
-        } else {
-            object.text("content", &answer.content);
-        }
-        if reasoning == HistoryReasoning::Keep && !answer.reasoning.is_empty() {
-            object.text("reasoning_content", &answer.reasoning);
-        }
-        if !answer.tool_calls.is_empty() {
-            object.value("tool_calls", &answer.tool_calls);
         }
         object.close();
     }
@@ -253,7 +233,7 @@ mod tests {
         let mut body = ConversationBody::new(JsonStyle::Python, "stub-model");
         body.push(&Message::new("user", "naïve \"q\"\u{7f}\n — 😀"));
         let answer = Answer { content: "Reply é".to_owned(), ..Answer::default() };
-        body.push_answer(&answer, HistoryReasoning::Drop);
+        body.push(&answer.to_message(HistoryReasoning::Drop));
         let tail = RequestTail {
             conversation_id: Some("conv_a"),
             stream: true,
@@ -307,8 +287,8 @@ mod tests {
         };
         for style in [JsonStyle::Compact, JsonStyle::Python] {
             let mut body = ConversationBody::new(style, "m");
-            body.push_answer(&answer, HistoryReasoning::Keep);
-            body.push_answer(&answer, HistoryReasoning::Drop);
+            body.push(&answer.to_message(HistoryReasoning::Keep));
+            body.push(&answer.to_message(HistoryReasoning::Drop));
             let sent: Value = serde_json::from_str(&text(&body, RequestTail::default())).unwrap();
             let mut expect = json!({"role": "assistant", "content": null, "tool_calls": [call]});
             assert_eq!(sent["messages"][1], expect);

@@ -1,4 +1,4 @@
-use turnbench_model::Conversation;
+use turnbench_model::{Compat, Conversation};
 
 /// As much of a conversation as the driver needs to know.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,7 +35,7 @@ impl ConversationShape {
 impl From<&Conversation> for ConversationShape {
     fn from(conversation: &Conversation) -> Self {
         let turns = conversation
-            .turns()
+            .turns(Compat::None)
             .into_iter()
             .map(|span| TurnShape { messages_sent: span.messages.end as u32 })
             .collect();

@@ -27,6 +27,7 @@ fn record(ttft_ms: f64, latency_ms: f64, chunks: u64) -> RequestRecord {
         turn: 1,
         attempt: 1,
         last_attempt: true,
+        ends_conversation: false,
         client: 0,
         connection: Some(0),
         phase: Phase::Main,

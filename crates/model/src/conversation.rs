@@ -3,7 +3,7 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Message;
+use crate::{Compat, Message};
 
 /// A conversation of the data set: an id, unique within the run, and its messages in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ pub struct TurnSpan {
     pub messages: Range<usize>,
     /// Index of the recorded answer; `None` when the conversation ends with a question.
     pub answer: Option<usize>,
+    /// Whether the recorded answer goes into the history in place of the server's, because the
+    /// messages after it refer to it (results of its tool calls).
+    pub keeps_recorded: bool,
 }
 
 impl Conversation {
@@ -29,39 +32,74 @@ impl Conversation {
     /// A turn ends before the first assistant message that follows something to answer. Leading
     /// system and assistant messages belong to the first turn's history. A last question without
     /// a recorded answer is a turn; trailing messages without a question are not.
-    pub fn turns(&self) -> Vec<TurnSpan> {
-        let mut turns = Vec::new();
+    ///
+    /// With [`Compat::Vllm`] every other message is a question, whatever its role, and the message
+    /// after it the answer, as the reference counts.
+    pub fn turns(&self, compat: Compat) -> Vec<TurnSpan> {
+        match compat {
+            Compat::None => self.own_turns(),
+            Compat::Vllm => self.paired_turns(),
+        }
+    }
+
+    fn own_turns(&self) -> Vec<TurnSpan> {
+        let mut turns: Vec<TurnSpan> = Vec::new();
         let mut start = 0;
         let mut asked = false;
         for (index, message) in self.messages.iter().enumerate() {
             if message.is_assistant() && asked {
-                turns.push(TurnSpan { messages: start..index, answer: Some(index) });
+                turns.push(TurnSpan {
+                    messages: start..index,
+                    answer: Some(index),
+                    keeps_recorded: false,
+                });
                 start = index + 1;
                 asked = false;
-            } else {
-                asked |= message.asks();
+                continue;
+            }
+            asked |= message.asks();
+            if message.role == "tool"
+                && let Some(before) = turns.last_mut()
+            {
+                before.keeps_recorded = true;
             }
         }
         if asked {
-            turns.push(TurnSpan { messages: start..self.messages.len(), answer: None });
+            let messages = start..self.messages.len();
+            turns.push(TurnSpan { messages, answer: None, keeps_recorded: false });
         }
         turns
+    }
+
+    fn paired_turns(&self) -> Vec<TurnSpan> {
+        let count = self.messages.len();
+        (0..count)
+            .step_by(2)
+            .map(|question| TurnSpan {
+                messages: question..question + 1,
+                answer: (question + 1 < count).then_some(question + 1),
+                keeps_recorded: false,
+            })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Conversation, TurnSpan};
-    use crate::Message;
+    use super::Conversation;
+    use crate::{Compat, Message};
+
+    fn spans(roles: &[&str], compat: Compat) -> Vec<(usize, usize, Option<usize>)> {
+        let messages = roles.iter().map(|role| Message::new(role, "x")).collect();
+        let turns = Conversation { id: "c".into(), messages }.turns(compat);
+        turns
+            .into_iter()
+            .map(|turn| (turn.messages.start, turn.messages.end, turn.answer))
+            .collect()
+    }
 
     fn check(roles: &[&str], expect: &[(usize, usize, Option<usize>)]) {
-        let messages = roles.iter().map(|role| Message::new(role, "x")).collect();
-        let conversation = Conversation { id: "c".into(), messages };
-        let expect: Vec<_> = expect
-            .iter()
-            .map(|&(start, end, answer)| TurnSpan { messages: start..end, answer })
-            .collect();
-        assert_eq!(conversation.turns(), expect, "{roles:?}");
+        assert_eq!(spans(roles, Compat::None), expect, "{roles:?}");
     }
 
     #[test]
@@ -75,5 +113,20 @@ mod tests {
         check(&["user", "assistant", "assistant", "user"], &[(0, 1, Some(1)), (2, 4, None)]);
         check(&["system"], &[]);
         check(&["user", "assistant", "system"], &[(0, 1, Some(1))]);
+    }
+    #[test]
+    fn the_reference_takes_every_other_message_as_a_question() {
+        let roles = ["user", "user", "user", "user"];
+        assert_eq!(spans(&roles, Compat::Vllm), [(0, 1, Some(1)), (2, 3, Some(3))]);
+        assert_eq!(spans(&roles[..3], Compat::Vllm), [(0, 1, Some(1)), (2, 3, None)]);
+    }
+
+    #[test]
+    fn an_answer_stays_when_tool_results_refer_to_it() {
+        let roles = ["user", "assistant", "tool", "assistant", "user", "assistant"];
+        let messages = roles.iter().map(|role| Message::new(role, "x")).collect();
+        let turns = Conversation { id: "c".into(), messages }.turns(Compat::None);
+        let keeps: Vec<bool> = turns.iter().map(|turn| turn.keeps_recorded).collect();
+        assert_eq!(keeps, [true, false, false]);
     }
 }

@@ -4,13 +4,13 @@
 //! and their serialised form only; it opens no file, no socket and starts no thread.
 //!
 //! ```
-//! use turnbench_model::{Conversation, Message};
+//! use turnbench_model::{Compat, Conversation, Message};
 //!
 //! let conversation = Conversation {
 //!     id: "CONV_ID_0".to_owned(),
 //!     messages: vec![Message::new("user", "hi"), Message::new("assistant", "hello")],
 //! };
-//! assert_eq!(conversation.turns().len(), 1);
+//! assert_eq!(conversation.turns(Compat::None).len(), 1);
 //! ```
 
 mod clock;

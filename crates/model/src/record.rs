@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Nanos, Outcome, Stamps};
+use crate::{Content, HistoryReasoning, Message, Nanos, Outcome, Stamps};
 
 /// The part of a run to which a request belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,9 @@ pub struct RequestRecord {
     pub attempt: u32,
     /// Whether this attempt ends the turn: it completed, or no retry follows.
     pub last_attempt: bool,
+    /// Whether the conversation ended with this attempt: finished if it completed, failed if not.
+    #[serde(default)]
+    pub ends_conversation: bool,
     /// The client (`--num-clients`), from 0.
     pub client: u32,
     /// Connection number within the run, from 0; absent when none could be made.
@@ -83,6 +86,24 @@ pub struct Answer {
     pub finish_reason: Option<String>,
     /// Whether `data: [DONE]` was seen.
     pub done: bool,
+}
+
+impl Answer {
+    /// The answer as a message of the history: its content (`null` beside tool calls when there is
+    /// none), its tool calls, and its reasoning where it is to be kept.
+    pub fn to_message(&self, reasoning: HistoryReasoning) -> Message {
+        let mut message = Message::new("assistant", self.content.clone());
+        if self.content.is_empty() && !self.tool_calls.is_empty() {
+            message.content = Content::Null;
+        }
+        if reasoning == HistoryReasoning::Keep && !self.reasoning.is_empty() {
+            message.extra.insert("reasoning_content".to_owned(), self.reasoning.clone().into());
+        }
+        if !self.tool_calls.is_empty() {
+            message.extra.insert("tool_calls".to_owned(), Value::Array(self.tool_calls.clone()));
+        }
+        message
+    }
 }
 
 /// `usage` as the server reported it; absent means not reported, never zero.

@@ -70,6 +70,9 @@ impl ServerOptions {
         if self.served_model_name.is_empty() {
             return wrong("served_model_name", "empty".to_owned(), "must name the model");
         }
+        if self.api_key.as_deref().is_some_and(|key| key.trim().is_empty()) {
+            return wrong("api_key", "empty".to_owned(), "must have a character");
+        }
         let mean = self.answer_tokens_mean;
         if !mean.is_finite() || mean < 1.0 {
             return wrong("answer_tokens_mean", mean.to_string(), "must be at least 1");
@@ -111,6 +114,10 @@ mod tests {
         check(
             |options| options.served_model_name.clear(),
             "served_model_name is empty; it must name the model",
+        );
+        check(
+            |options| options.api_key = Some(" ".to_owned()),
+            "api_key is empty; it must have a character",
         );
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use turnbench_model::python_json::PythonFormatter;
-use turnbench_model::{Content, Conversation, Message};
+use turnbench_model::{Compat, Content, Conversation, Message};
 
 use crate::json_file::Node;
 use crate::{Warning, WorkloadError};
@@ -43,7 +43,7 @@ pub(crate) fn from_json(
                 warnings.push(item.key(key).remark("is an unknown key and has no effect"));
             }
         }
-        if conversation.turns().is_empty() {
+        if conversation.turns(Compat::None).is_empty() {
             warnings.push(item.remark("has no message to answer and sends no request"));
         }
         conversations.push(conversation);

@@ -43,7 +43,7 @@ pub use generate::{generate, generate_from};
 pub use input::{Input, InputFile};
 pub use number::Number;
 pub use stats::conversation_stats;
-pub use token_counts::count_tokens;
+pub use token_counts::{CountOptions, count_tokens};
 pub use tokenizer::{
     BuiltinTokenizer, DecodeCleanup, HfTokenizer, HubSettings, JinjaTemplate, LoadError, Loaded,
     TokenizerSpec, load_tokenizer, load_tokenizer_with,

@@ -1,14 +1,27 @@
 use rayon::prelude::*;
+use serde_json::Value;
 use turnbench_model::{
-    Answer, Conversation, RequestRecord, TokenCounts, Tokenizer, TokenizerError, Usage,
+    Compat, Conversation, HistoryReasoning, Message, RequestRecord, TokenCounts, Tokenizer,
+    TokenizerError,
 };
+
+/// How the tokens of a run are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct CountOptions {
+    /// Whose way of counting turns.
+    pub compat: Compat,
+    /// Whether reasoning went into the history.
+    pub reasoning: HistoryReasoning,
+    /// Leave out conversations for all of whose requests the server reported its usage: for
+    /// tokenizers that cost a request each.
+    pub only_missing: bool,
+}
 
 /// Counts the tokens of a run's requests and answers, after the run.
 ///
 /// Every recorded message and every answer is tokenized once; a request's input is the sum over
 /// its messages, as the reference counts it (no chat template, no special tokens). Conversations are
-/// counted in parallel. With `only_missing` a record whose server reported its usage gets no
-/// counts: for tokenizers that cost a request each.
+/// counted in parallel.
 ///
 /// # Errors
 /// When the tokenizer fails.
@@ -16,7 +29,7 @@ pub fn count_tokens(
     conversations: &[Conversation],
     records: &[RequestRecord],
     tokenizer: &dyn Tokenizer,
-    only_missing: bool,
+    options: CountOptions,
 ) -> Result<Vec<TokenCounts>, TokenizerError> {
     let mut of_conversation = vec![Vec::new(); conversations.len()];
     for (index, record) in records.iter().enumerate() {
@@ -28,7 +41,7 @@ pub fn count_tokens(
         .par_iter()
         .zip(conversations)
         .map(|(indices, conversation)| {
-            count_conversation(conversation, indices, records, tokenizer, only_missing)
+            count_conversation(conversation, indices, records, tokenizer, options)
         })
         .collect::<Result<Vec<_>, _>>()?
         .concat();
@@ -44,71 +57,71 @@ fn count_conversation(
     indices: &[usize],
     records: &[RequestRecord],
     tokenizer: &dyn Tokenizer,
-    only_missing: bool,
+    options: CountOptions,
 ) -> Result<Vec<(usize, TokenCounts)>, TokenizerError> {
-    let spans = conversation.turns();
+    if options.only_missing && indices.iter().all(|&index| has_counts(&records[index])) {
+        return Ok(Vec::new());
+    }
+    let spans = conversation.turns(options.compat);
     let mut history = 0;
     // Turns whose messages are in `history`, and tokens of the last of these messages.
     let (mut turns, mut question) = (0, 0);
     let mut counts = Vec::with_capacity(indices.len());
     for &index in indices {
         let record = &records[index];
-        if only_missing && has_counts(record.usage.as_ref()) {
-            continue;
-        }
         while turns < record.turn as usize {
             let Some(span) = spans.get(turns) else { break };
             for message in &conversation.messages[span.messages.clone()] {
-                question = tokenizer.count(&message.content.text())?;
+                question = message_tokens(message, tokenizer)?;
                 history += question;
             }
             turns += 1;
         }
-        let output = answer_tokens(&record.answer, tokenizer)?;
         counts.push((
             index,
             TokenCounts {
                 input: Some(history),
                 question: Some(question),
-                output: Some(output.all),
+                // An answer's tokens are those of a message that keeps all of it.
+                output: Some(message_tokens(
+                    &record.answer.to_message(HistoryReasoning::Keep),
+                    tokenizer,
+                )?),
                 first_chunk: Some(tokenizer.count(&record.answer.first_chunk)?),
             },
         ));
         if record.outcome.is_completed() {
-            history += output.content;
+            let span = spans.get(turns.saturating_sub(1));
+            let recorded = span.filter(|span| span.keeps_recorded).and_then(|span| span.answer);
+            history += match recorded {
+                Some(answer) => message_tokens(&conversation.messages[answer], tokenizer)?,
+                None => message_tokens(&record.answer.to_message(options.reasoning), tokenizer)?,
+            };
         }
     }
     Ok(counts)
 }
 
 /// Whether the server reported what the tokenizer would count.
-fn has_counts(usage: Option<&Usage>) -> bool {
+fn has_counts(record: &RequestRecord) -> bool {
+    let usage = record.usage.as_ref();
     usage.is_some_and(|usage| usage.prompt_tokens.is_some() && usage.completion_tokens.is_some())
 }
 
-struct AnswerTokens {
-    /// Of the text that goes into the history.
-    content: u64,
-    /// Of all that the server produced.
-    all: u64,
-}
-
-fn answer_tokens(
-    answer: &Answer,
-    tokenizer: &dyn Tokenizer,
-) -> Result<AnswerTokens, TokenizerError> {
-    let content = tokenizer.count(&answer.content)?;
-    let mut all = content;
-    if !answer.reasoning.is_empty() {
-        all += tokenizer.count(&answer.reasoning)?;
+/// Tokens of a message's text: its content, and for an answer its reasoning and tool calls.
+fn message_tokens(message: &Message, tokenizer: &dyn Tokenizer) -> Result<u64, TokenizerError> {
+    let mut tokens = tokenizer.count(&message.content.text())?;
+    if let Some(reasoning) = message.extra.get("reasoning_content").and_then(Value::as_str) {
+        tokens += tokenizer.count(reasoning)?;
     }
-    for call in &answer.tool_calls {
+    let calls = message.extra.get("tool_calls").and_then(Value::as_array);
+    for call in calls.into_iter().flatten() {
         let function = call.get("function");
         for key in ["name", "arguments"] {
             if let Some(text) = function.and_then(|function| function.get(key)?.as_str()) {
-                all += tokenizer.count(text)?;
+                tokens += tokenizer.count(text)?;
             }
         }
     }
-    Ok(AnswerTokens { content, all })
+    Ok(tokens)
 }

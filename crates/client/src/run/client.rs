@@ -95,6 +95,7 @@ impl Client<'_> {
             turn: ticket.turn,
             attempt: ticket.attempt,
             last_attempt: after.ends_turn(),
+            ends_conversation: ends_conversation(after, ticket, script),
             client: ticket.client,
             connection: response.connection,
             phase: ticket.phase,
@@ -140,4 +141,11 @@ impl Client<'_> {
 fn timeout(plan: &RequestPlan, max_tokens: Option<u32>) -> Nanos {
     let for_tokens = u64::from(max_tokens.unwrap_or(0)) * TIMEOUT_NS_PER_TOKEN / NANOS_PER_SEC;
     plan.timeout_ns.max(Nanos(for_tokens * NANOS_PER_SEC))
+}
+
+/// Whether the conversation ends: the warm-up's end is the conversation's only if it has one turn.
+fn ends_conversation(after: AfterAttempt, ticket: &Ticket, script: &Script) -> bool {
+    let goes_on = matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. });
+    let is_last = ticket.phase == Phase::Main || ticket.turn as usize == script.turns.len();
+    !goes_on && is_last
 }

@@ -33,8 +33,8 @@ impl Dialogue {
     pub(crate) fn answer(&mut self, script: &Script, answer: &Answer, reasoning: HistoryReasoning) {
         let turn = self.turns_begun as usize - 1;
         match script.recorded_answer(turn) {
-            Some(recorded) if script.turns[turn].keep_recorded => self.body.push(recorded),
-            _ => self.body.push_answer(answer, reasoning),
+            Some(recorded) if script.turns[turn].span.keeps_recorded => self.body.push(recorded),
+            _ => self.body.push(&answer.to_message(reasoning)),
         }
     }
 

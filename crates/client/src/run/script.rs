@@ -22,9 +22,6 @@ pub struct TurnScript {
     pub max_tokens: Option<u32>,
     /// `min_tokens`; `None`: not sent.
     pub min_tokens: Option<u32>,
-    /// Whether the recorded answer goes into the history in place of the server's, because the
-    /// messages after it refer to it (results of its tool calls).
-    pub keep_recorded: bool,
 }
 
 impl Script {
@@ -35,25 +32,21 @@ impl Script {
         answer_tokens: &[Option<u32>],
         plan: &RequestPlan,
     ) -> Self {
-        let messages = &conversation.messages;
-        let spans = conversation.turns();
-        let turns = spans
-            .iter()
+        let turns = conversation
+            .turns(plan.compat)
+            .into_iter()
             .enumerate()
             .map(|(index, span)| {
                 let recorded = answer_tokens.get(index).copied().flatten();
-                let next = spans.get(index + 1).map(|next| &messages[next.messages.clone()]);
                 TurnScript {
-                    span: span.clone(),
+                    span,
                     max_tokens: limit(plan.limit_max_tokens, recorded),
                     min_tokens: limit(plan.limit_min_tokens, recorded)
                         .filter(|_| plan.send_min_tokens),
-                    keep_recorded: next
-                        .is_some_and(|next| next.iter().any(|message| message.role == "tool")),
                 }
             })
             .collect();
-        Self { id: conversation.id.as_str().into(), messages: messages.clone(), turns }
+        Self { id: conversation.id.as_str().into(), messages: conversation.messages.clone(), turns }
     }
 
     /// The recorded answer of a turn (from 0).

@@ -49,6 +49,7 @@ pub(crate) fn completed(
         turn,
         attempt: 1,
         last_attempt: true,
+        ends_conversation: false,
         client: 0,
         connection: Some(0),
         phase: Phase::Main,

@@ -133,9 +133,10 @@ fn with_flags(error: &turnbench_simserver::Error) -> Exit {
 
 /// Names of options become flags.
 fn name_flags(text: &str) -> String {
-    const OPTIONS: [&str; 10] = [
+    const OPTIONS: [&str; 11] = [
         "answer_tokens_mean",
         "answer_tokens_sigma",
+        "api_key",
         "block_size",
         "kv_blocks",
         "max_model_len",

@@ -1,18 +1,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use turnbench_model::{Conversation, Message, RequestRecord};
+use turnbench_model::{Compat, Conversation, Message, RequestRecord};
 
 /// `--print-content`: the messages of each request and its answer, as text.
 pub(crate) struct Content<'a> {
     conversations: &'a [Conversation],
+    compat: Compat,
     /// Answers so far, by conversation and turn.
     answers: BTreeMap<(u32, u32), String>,
 }
 
 impl<'a> Content<'a> {
-    pub(crate) fn new(conversations: &'a [Conversation]) -> Self {
-        Self { conversations, answers: BTreeMap::new() }
+    pub(crate) fn new(conversations: &'a [Conversation], compat: Compat) -> Self {
+        Self { conversations, compat, answers: BTreeMap::new() }
     }
 
     /// What one attempt sent and got.
@@ -51,7 +52,7 @@ impl<'a> Content<'a> {
         let show = |text: &mut String, message: &Message| {
             let _ = writeln!(text, "  {}: {}", message.role, message.content.text());
         };
-        for (turn, span) in (1..=record.turn).zip(conversation.turns()) {
+        for (turn, span) in (1..=record.turn).zip(conversation.turns(self.compat)) {
             for message in &conversation.messages[span.messages] {
                 show(text, message);
             }

@@ -9,7 +9,7 @@ use turnbench_report::{
     generation_parameters, stats_json,
 };
 use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir, RunDirError, TOKEN_COUNTS_FILE};
-use turnbench_workload::count_tokens;
+use turnbench_workload::{CountOptions, count_tokens};
 
 use super::Finished;
 use super::prepare::Prepared;
@@ -62,9 +62,14 @@ pub(crate) fn finish(
 /// Local token counts; without a tokenizer, or when it fails, none.
 fn token_counts(prepared: &Prepared, records: &[RequestRecord]) -> Vec<TokenCounts> {
     let Some(tokenizer) = &prepared.tokenizer else { return Vec::new() };
-    let only_missing = prepared.plan.workload.tokenizer == TokenizerSource::Server
-        && prepared.plan.compat == Compat::None;
-    match count_tokens(&prepared.conversations, records, tokenizer, only_missing) {
+    let plan = &prepared.plan;
+    let options = CountOptions {
+        compat: plan.compat,
+        reasoning: plan.request.history_reasoning,
+        only_missing: plan.workload.tokenizer == TokenizerSource::Server
+            && plan.compat == Compat::None,
+    };
+    match count_tokens(&prepared.conversations, records, tokenizer, options) {
         Ok(counts) => counts,
         Err(error) => {
             output::warn(format!("answers cannot be tokenized: {error}"));

@@ -105,7 +105,9 @@ fn replay(
     let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
     let told = Told {
         failures: args.verbose,
-        content: args.print_content.then(|| Content::new(&prepared.conversations)),
+        content: args
+            .print_content
+            .then(|| Content::new(&prepared.conversations, prepared.plan.compat)),
     };
     let outcome = std::thread::scope(|scope| {
         let progress = &mut progress;

@@ -68,7 +68,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     let mut environment = environment::environment(clock.unix_ns() - clock.now().0);
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
     let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args)?;
-    let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref())
+    let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref(), compat)
         .map_err(|error| tokenizer_failed(&error, &source))?;
     warn_of_open_lengths(args, tokenizer.is_some());
     let plan = Plan {
@@ -176,9 +176,10 @@ fn workload(
 fn answer_tokens(
     conversations: &[Conversation],
     tokenizer: Option<&dyn Tokenizer>,
+    compat: Compat,
 ) -> Result<Vec<Vec<Option<u32>>>, TokenizerError> {
     let counted = conversations.par_iter().map(|conversation| {
-        let turns = conversation.turns().into_iter();
+        let turns = conversation.turns(compat).into_iter();
         turns
             .map(|turn| {
                 let (Some(answer), Some(tokenizer)) = (turn.answer, tokenizer) else {
