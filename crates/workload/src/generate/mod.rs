@@ -51,9 +51,8 @@ pub fn generate_from(
     stream: &mut NumpyStream,
 ) -> Result<Vec<Conversation>, WorkloadError> {
     let texts = read_texts(config)?;
-    let tokenizer =
-        &WordTokenizer::learn(&texts.values().map(String::as_str).collect::<Vec<_>>(), tokenizer)?;
-    let tokens = tokenize(config, &texts, tokenizer)?;
+    let (tokenizer, tokens) = tokenize(config, &texts, tokenizer)?;
+    let tokenizer = &tokenizer;
     let base_tokens = tokenizer.count(BASE_PROMPT)? as i64;
     let plan = Plan::draw(config, base_tokens, stream)?;
     let pieces = Pieces::new(&tokens, tokenizer);
@@ -104,23 +103,30 @@ fn read_texts(config: &GeneratorConfig) -> Result<BTreeMap<&Path, String>, Workl
     texts.collect()
 }
 
-/// Token ids of all text files, one after another. A file that is listed twice is tokenized once.
-fn tokenize(
+/// Token ids of all text files, one after another, and a tokenizer that knows their words. A file
+/// that is listed twice is tokenized once.
+fn tokenize<'a>(
     config: &GeneratorConfig,
-    texts: &BTreeMap<&Path, String>,
-    tokenizer: &dyn Tokenizer,
-) -> Result<Vec<u32>, WorkloadError> {
-    let encoded = texts
-        .par_iter()
-        .map(|(file, text)| Ok((*file, encode_long(text, tokenizer)?)))
-        .collect::<Result<BTreeMap<_, _>, WorkloadError>>()?;
+    texts: &'a BTreeMap<&Path, String>,
+    tokenizer: &'a dyn Tokenizer,
+) -> Result<(WordTokenizer<'a>, Vec<u32>), WorkloadError> {
+    let in_order: Vec<&str> = texts.values().map(String::as_str).collect();
+    let (learned, ids) = WordTokenizer::learn(&in_order, tokenizer)?;
+    let ids = match ids {
+        Some(ids) => ids,
+        None => in_order
+            .par_iter()
+            .map(|text| encode_long(text, tokenizer))
+            .collect::<Result<_, _>>()?,
+    };
+    let encoded: BTreeMap<&Path, Vec<u32>> = texts.keys().copied().zip(ids).collect();
     let mut tokens = Vec::with_capacity(encoded.values().map(Vec::len).sum());
     for file in &config.text_files {
         if let Some(ids) = encoded.get(file.as_path()) {
             tokens.extend_from_slice(ids);
         }
     }
-    Ok(tokens)
+    Ok((learned, tokens))
 }
 
 /// The text of every answer length in use: all answers are beginnings of the same text.
@@ -149,12 +155,15 @@ impl Builder<'_> {
         let index_text = index.to_string();
         let mut messages = Vec::with_capacity(2 * prompts.len());
         for (turn, (prompt, answer)) in prompts.iter().zip(&plan.answers).enumerate() {
-            let mut text = String::new();
-            if turn == 0 {
-                text.push_str(self.common);
-            }
+            let prefix = plan.prefix.as_ref().filter(|_| turn == 0);
+            let common = if turn == 0 { self.common } else { "" };
+            let pieces =
+                self.pieces.bytes(prompt) + prefix.map_or(0, |place| self.pieces.bytes(place));
+            let fixed = common.len() + name.len() + index_text.len() + 2 + BASE_PROMPT.len();
+            let mut text = String::with_capacity(fixed + pieces);
+            text.push_str(common);
             text.push_str(name);
-            if let Some(prefix) = plan.prefix.clone().filter(|_| turn == 0) {
+            if let Some(prefix) = prefix.cloned() {
                 text.push_str(&index_text);
                 text.push_str(", ");
                 self.pieces.push_text(prefix, &mut text)?;

@@ -23,6 +23,15 @@ impl<'a> Pieces<'a> {
         Self { tokens, tokenizer, bytes: TokenBytes::of(tokens, tokenizer) }
     }
 
+    /// About how many bytes the text of the tokens in `place` has; exact where the bytes are known.
+    pub(super) fn bytes(&self, place: &Range<usize>) -> usize {
+        match &self.bytes {
+            Some(_) if place.is_empty() => 0,
+            Some(bytes) => bytes.piece(place).len(),
+            None => 4 * place.len(),
+        }
+    }
+
     /// The text of the tokens in `place`, which lies within the text.
     pub(super) fn text(&self, place: Range<usize>) -> Result<String, WorkloadError> {
         let mut text = String::new();

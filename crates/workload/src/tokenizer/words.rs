@@ -18,6 +18,9 @@ const BATCH_WORDS: usize = 1024;
 #[allow(clippy::disallowed_types, reason = "looked up only, never iterated")]
 type WordMap<'a> = std::collections::HashMap<&'a str, u32, BuildHasherDefault<FxHasher>>;
 
+/// The ids of each of several texts.
+type TextIds = Vec<Vec<u32>>;
+
 /// A tokenizer that has seen the words of some texts: it tokenizes these texts, and others of much
 /// the same words, by looking the words up.
 ///
@@ -34,31 +37,61 @@ pub(crate) struct WordTokenizer<'a> {
 }
 
 impl<'a> WordTokenizer<'a> {
-    /// Learns the words of `texts`, if they are long and the tokenizer allows it.
+    /// Learns the words of `texts` and gives the ids of each text. `None`: they are short, or can't
+    /// be cut, and nothing was learned.
     pub(crate) fn learn(
         texts: &[&'a str],
         inner: &'a dyn Tokenizer,
-    ) -> Result<Self, TokenizerError> {
+    ) -> Result<(Self, Option<TextIds>), TokenizerError> {
         let mut learned =
             Self { inner, words: WordMap::default(), places: Vec::new(), ids: Vec::new() };
         let bytes: usize = texts.iter().map(|text| text.len()).sum();
-        if bytes >= TEXTS_BYTES_MIN
-            && texts.iter().all(|text| inner.takes_words_apart(text))
-            && cuts_are_harmless(texts, inner)?
-        {
-            learned.add_words(texts)?;
+        if bytes < TEXTS_BYTES_MIN || !texts.iter().all(|text| inner.takes_words_apart(text)) {
+            return Ok((learned, None));
         }
-        Ok(learned)
+        let mut distinct = Vec::new();
+        let (mut sequences, mut cuts) = (Vec::with_capacity(texts.len()), Vec::new());
+        for text in texts {
+            let (sequence, tried) = learned.collect(text, &mut distinct);
+            sequences.push(sequence);
+            cuts.extend(tried.into_iter().map(|at| (*text, at)));
+        }
+        if !are_harmless(&cuts, inner)? {
+            learned.words.clear();
+            return Ok((learned, None));
+        }
+        learned.tokenize(&distinct)?;
+        let gather = |sequence: &Vec<u32>| {
+            let mut ids = Vec::with_capacity(2 * sequence.len());
+            for place in sequence.iter().filter_map(|&word| learned.places.get(word as usize)) {
+                ids.extend_from_slice(&learned.ids[place.start as usize..place.end as usize]);
+            }
+            ids
+        };
+        let ids = sequences.par_iter().map(gather).collect();
+        Ok((learned, Some(ids)))
     }
 
-    fn add_words(&mut self, texts: &[&'a str]) -> Result<(), TokenizerError> {
-        let mut distinct = Vec::new();
-        for word in texts.iter().flat_map(|text| Words::of(text)) {
-            self.words.entry(word).or_insert_with(|| {
+    /// The indices of a text's words, with new ones added to `distinct`; and the first and the
+    /// last place of each kind of cut.
+    fn collect(&mut self, text: &'a str, distinct: &mut Vec<&'a str>) -> (Vec<u32>, Vec<usize>) {
+        let mut places: [Option<[usize; 2]>; CUT_KINDS] = [None; CUT_KINDS];
+        let mut sequence = Vec::with_capacity(text.len() / 4);
+        let mut words = Words::of(text);
+        while let Some(word) = words.next() {
+            sequence.push(*self.words.entry(word).or_insert_with(|| {
                 distinct.push(word);
                 distinct.len() as u32 - 1
-            });
+            }));
+            if let Some(Cut(kind)) = words.cut {
+                let at = text.len() - words.rest.len();
+                places[kind].get_or_insert([at; 2])[1] = at;
+            }
         }
+        (sequence, places.into_iter().flatten().flatten().collect())
+    }
+
+    fn tokenize(&mut self, distinct: &[&str]) -> Result<(), TokenizerError> {
         let batches = distinct
             .par_chunks(BATCH_WORDS)
             .map(|batch| batch.iter().map(|word| self.inner.encode(word)).collect())
@@ -161,14 +194,16 @@ pub(super) fn cut(text: &[u8], at: usize) -> Option<Cut> {
 
 /// The pieces of a text between all its cuts.
 struct Words<'a> {
-    rest: &'a str,
-    /// The text and where the rest begins in it: a cut depends on what was before.
+    /// A cut depends on what was before.
     text: &'a str,
+    rest: &'a str,
+    /// What ended the last piece, if it was a cut.
+    cut: Option<Cut>,
 }
 
 impl<'a> Words<'a> {
     fn of(text: &'a str) -> Self {
-        Self { rest: text, text }
+        Self { text, rest: text, cut: None }
     }
 }
 
@@ -181,27 +216,18 @@ impl<'a> Iterator for Words<'a> {
         }
         let start = self.text.len() - self.rest.len();
         let bytes = self.text.as_bytes();
-        let end = (start + 1..bytes.len()).find(|&at| cut(bytes, at).is_some());
-        let (word, rest) = self.rest.split_at(end.unwrap_or(bytes.len()) - start);
+        let found = (start + 1..bytes.len()).find_map(|at| Some((at, cut(bytes, at)?)));
+        let end = found.map_or(bytes.len(), |(at, _)| at);
+        self.cut = found.map(|(_, kind)| kind);
+        let (word, rest) = self.rest.split_at(end - start);
         self.rest = rest;
         Some(word)
     }
 }
 
-/// Whether the first and the last place of each kind in each text can be cut without changing ids.
-fn cuts_are_harmless(texts: &[&str], tokenizer: &dyn Tokenizer) -> Result<bool, TokenizerError> {
-    let mut tried = Vec::new();
-    for text in texts {
-        let bytes = text.as_bytes();
-        let mut places: [Option<[usize; 2]>; CUT_KINDS] = [None; CUT_KINDS];
-        for at in 1..bytes.len() {
-            if let Some(Cut(kind)) = cut(bytes, at) {
-                places[kind].get_or_insert([at; 2])[1] = at;
-            }
-        }
-        tried.extend(places.into_iter().flatten().flatten().map(|at| (*text, at)));
-    }
-    let harmless = tried
+/// Whether texts can be cut at all these places without changing ids.
+fn are_harmless(cuts: &[(&str, usize)], tokenizer: &dyn Tokenizer) -> Result<bool, TokenizerError> {
+    let harmless = cuts
         .par_iter()
         .map(|&(text, at)| is_harmless(text, at, tokenizer))
         .collect::<Result<Vec<_>, _>>()?;
@@ -261,9 +287,13 @@ mod tests {
         let all: [(&dyn Tokenizer, bool); 3] =
             [(&bpe, true), (&builtin, true), (&metaspace, false)];
         for (tokenizer, apart) in all {
-            let learned = WordTokenizer::learn(&[&long], tokenizer).unwrap();
-            assert_eq!(!learned.words.is_empty(), apart);
-            assert!(learned.encode(&long).unwrap() == tokenizer.encode(&long).unwrap());
+            let (learned, ids) = WordTokenizer::learn(&[&long, "more"], tokenizer).unwrap();
+            assert_eq!(ids.is_some(), apart);
+            let whole = tokenizer.encode(&long).unwrap();
+            assert!(
+                ids.is_none_or(|ids| ids == [whole.clone(), tokenizer.encode("more").unwrap()])
+            );
+            assert!(learned.encode(&long).unwrap() == whole);
             let other = "Words: known and unheard-of, \nmixed.";
             assert_eq!(learned.encode(other).unwrap(), tokenizer.encode(other).unwrap());
             assert_eq!(learned.count(other).unwrap(), tokenizer.count(other).unwrap());
@@ -285,8 +315,8 @@ mod tests {
         assert!(tokenizer.takes_words_apart("on the way"));
         assert!(!tokenizer.takes_words_apart("And, by the way, "));
         let long = "And, by the way, so on. ".repeat(TEXTS_BYTES_MIN / 20);
-        let learned = WordTokenizer::learn(&[&long], &tokenizer).unwrap();
-        assert!(learned.words.is_empty());
+        let (learned, ids) = WordTokenizer::learn(&[&long], &tokenizer).unwrap();
+        assert!(ids.is_none() && learned.words.is_empty());
         assert!(learned.encode(&long).unwrap().contains(&(tokenizer.vocab_size() - 1)));
     }
 
