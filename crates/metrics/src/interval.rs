@@ -17,9 +17,9 @@ pub struct PercentileInterval {
     pub percent: f64,
     /// Estimate, by linear interpolation; `None` without samples.
     pub value: Option<f64>,
-    /// Lower end; `None` when too few samples lie below to tell.
+    /// Lower end, not above the estimate; `None` when too few samples lie below to tell.
     pub low: Option<f64>,
-    /// Upper end; `None` when too few samples lie above to tell.
+    /// Upper end, not below the estimate; `None` when too few samples lie above to tell.
     pub high: Option<f64>,
 }
 
@@ -30,7 +30,13 @@ impl PercentileInterval {
         let value = quantile(sorted, fraction);
         let (low, high) = rank_bounds(sorted.len(), fraction);
         let at_rank = |rank: usize| sorted.get(rank.checked_sub(1)?).copied();
-        Self { percent, value, low: low.and_then(at_rank), high: high.and_then(at_rank) }
+        // In a handful of samples the estimate, which lies between two of them, can fall outside
+        // their interval: nothing is known about that end then, and leaving it open keeps the
+        // coverage.
+        let inside = |end: Option<usize>, fits: fn(&f64, &f64) -> bool| {
+            end.and_then(at_rank).filter(|end| value.is_some_and(|value| fits(end, &value)))
+        };
+        Self { percent, value, low: inside(low, f64::le), high: inside(high, f64::ge) }
     }
 }
 
@@ -129,6 +135,21 @@ mod tests {
             assert!(first + masses.len() <= samples + 1);
             assert!((masses.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn an_interval_never_excludes_its_estimate() {
+        for samples in 1..=60_u32 {
+            let sorted: Vec<f64> = (0..samples).map(|value| f64::from(value * value)).collect();
+            for percent in [1.0, 10.0, 50.0, 90.0, 99.0, 99.9] {
+                let found = PercentileInterval::of(&sorted, percent);
+                let value = found.value.unwrap();
+                assert!(found.low.is_none_or(|low| low <= value), "{samples} {percent}");
+                assert!(found.high.is_none_or(|high| high >= value), "{samples} {percent}");
+            }
+        }
+        // Two samples: the larger one is the lower bound by rank, the estimate lies before it.
+        assert_eq!(PercentileInterval::of(&[1.0, 2.0], 99.0).low, None);
     }
 
     #[test]

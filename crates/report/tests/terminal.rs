@@ -122,10 +122,10 @@ fn headlines_have_intervals_that_stay_open_where_the_sample_is_too_small() {
     check(
         &headlines_text(&build(&conversations(1, false))),
         "\
-ms [95 % interval]                p50             p90             p99
-TTFT                   190 [185, 194]    197 [194, ?]    199 [198, ?]
-TPOT                10.0 [10.0, 10.0]  10.0 [10.0, ?]  10.0 [10.0, ?]
-Latency                280 [275, 284]    287 [284, ?]    289 [288, ?]
+ms [95 % interval]                p50             p90  p99
+TTFT                   190 [185, 194]    197 [194, ?]    -
+TPOT                10.0 [10.0, 10.0]  10.0 [10.0, ?]    -
+Latency                280 [275, 284]    287 [284, ?]    -
 ",
     );
 }
@@ -134,8 +134,9 @@ Latency                280 [275, 284]    287 [284, ?]    289 [288, ?]
 fn the_demo_says_in_two_lines_what_the_cache_did() {
     let text = demo_text(&build(&conversations(3, true))).unwrap();
     let expect = "\
-turn 1:      first token after 190 ms (median), 0 % of 100 tokens cached
-later turns: after 25.0 ms, 54 % of 250 tokens cached, 7.6x faster
+in short (TTFT: median; prompt tokens: mean, the server's count)
+turn 1:      first token after 190 ms, 0 % of 100 prompt tokens cached
+later turns: after 25.0 ms, 54 % of 250 prompt tokens cached, 7.6x faster
 ";
     check(&text, expect);
     assert_eq!(demo_text(&build(&conversations(1, true))), None);
@@ -147,8 +148,9 @@ fn the_client_says_what_it_added() {
     check(
         &client_text(&build(&records)),
         "\
-client         sent 1.00 ms late (p99), first tokens stamped by the client
-               itself
+client         requests sent at most 1.00 ms late
+               first tokens stamped by the client itself, so that its own delay
+               is in their times
 ",
     );
     for record in &mut records {
@@ -159,10 +161,50 @@ client         sent 1.00 ms late (p99), first tokens stamped by the client
     check(
         &client_text(&build(&records)),
         "\
-client         sent 1.00 ms late (p99), read 0.02 ms after arrival (p99), 100 %
-               of first tokens stamped by the kernel
+client         requests sent at most 1.00 ms late
+               bytes read at most 0.02 ms after arrival, which no TTFT contains:
+               the kernel stamped every first token
 ",
     );
+}
+
+#[test]
+fn the_99th_percentile_is_shown_from_100_samples_on() {
+    let report = build(&conversations(5, true));
+    assert!(headlines_text(&report).lines().all(|line| !line.ends_with(" -")));
+    assert!(client_text(&report).contains("sent 1.00 ms late (p99)"));
+}
+
+#[test]
+fn without_streaming_there_is_no_ttft_and_a_line_says_so() {
+    let mut report = build(&conversations(1, true));
+    report.plan.request.stream = false;
+    check(
+        &turns_text(&report),
+        "\
+turn  requests  ttft p50 ms  p90  latency p50 ms  input p50  cached
+1           20            -    -             280        100   0.0 %
+ttft: answers were not streamed, so there is none (the statistics above have the
+  whole answer's time as ttft_ms)
+",
+    );
+    check(
+        &headlines_text(&report),
+        "\
+ms [95 % interval]             p50           p90  p99
+TTFT                             -             -    -
+TPOT                             -             -    -
+Latency             280 [275, 284]  287 [284, ?]    -
+",
+    );
+    assert_eq!(demo_text(&report), None);
+}
+
+#[test]
+fn the_compatible_mode_did_not_ask_what_was_cached() {
+    let mut report = build(&conversations(1, false));
+    report.plan.compat = turnbench_model::Compat::Vllm;
+    assert!(turns_text(&report).contains("cached: not known, --compat vllm"));
 }
 
 #[test]

@@ -2,15 +2,22 @@ use turnbench_metrics::{RunReport, TurnSummary};
 
 use super::lines::{grouped, millis};
 
-/// Two lines that say what a run means: the first turn against all later ones, and what the
-/// prefix cache did in between. `None` without completed requests on both sides.
+/// What a run means in short: the first turn against all later ones, and what the prefix cache
+/// did in between, under a line that says which numbers these are. `None` without streaming, or
+/// without completed requests on both sides.
 pub fn demo_text(report: &RunReport) -> Option<String> {
     let first = report.turns.first().filter(|turn| turn.turn == 1)?;
-    let later = report.later_turns.as_ref()?;
+    let later = report.later_turns.as_ref().filter(|_| report.plan.request.stream)?;
     let (first_ttft, later_ttft) =
         (first.ttft_raw_ms.percentile(50.0)?, later.ttft_raw_ms.percentile(50.0)?);
+    let counted_by = if server_counts(first) && server_counts(later) {
+        "the server's count"
+    } else {
+        "turnbench's count"
+    };
     Some(format!(
-        "turn 1:      first token after {} ms (median){}\nlater turns: after {} ms{}, {}\n",
+        "in short (TTFT: median; prompt tokens: mean, {counted_by})\n\
+         turn 1:      first token after {} ms{}\nlater turns: after {} ms{}, {}\n",
         millis(Some(first_ttft)),
         prompt_text(first),
         millis(Some(later_ttft)),
@@ -19,15 +26,20 @@ pub fn demo_text(report: &RunReport) -> Option<String> {
     ))
 }
 
+/// Whether the server counted the prompt of every request.
+fn server_counts(turn: &TurnSummary) -> bool {
+    turn.cache.prompt_tokens.is_some() && turn.cache.reporting_requests == turn.requests
+}
+
 /// How long prompts were, and how much of them the server had cached.
 fn prompt_text(turn: &TurnSummary) -> String {
-    let reported = turn.cache.prompt_tokens.filter(|_| turn.cache.reporting_requests > 0);
-    let mean = reported.map(|tokens| tokens as f64 / turn.cache.reporting_requests as f64);
+    let reported = turn.cache.prompt_tokens.filter(|_| server_counts(turn));
+    let mean = reported.map(|tokens| tokens as f64 / turn.requests as f64);
     let Some(tokens) = mean.or(turn.input_num_tokens.mean) else { return String::new() };
     let tokens = grouped(tokens.round() as u64);
     match turn.cache.cached_ratio {
-        Some(ratio) => format!(", {:.0} % of {tokens} tokens cached", ratio * 100.0),
-        None => format!(", {tokens} tokens"),
+        Some(ratio) => format!(", {:.0} % of {tokens} prompt tokens cached", ratio * 100.0),
+        None => format!(", {tokens} prompt tokens"),
     }
 }
 
