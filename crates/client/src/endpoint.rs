@@ -27,9 +27,9 @@ impl Endpoint {
     /// # Errors
     /// When it is no such URL.
     pub fn parse(url: &str, base_path: BasePath) -> Result<Self, ClientError> {
-        let part = |problem| ClientError::UrlPart { url: url.to_owned(), problem };
+        let part = |problem| ClientError::UrlPart { url: without_user(url), problem };
         let parsed = Url::parse(url.trim())
-            .map_err(|source| ClientError::Url { url: url.to_owned(), source })?;
+            .map_err(|source| ClientError::Url { url: without_user(url), source })?;
         let secure = match parsed.scheme() {
             "http" => false,
             "https" => true,
@@ -95,6 +95,15 @@ impl Endpoint {
     }
 }
 
+/// The URL with user and password, which are secrets, blotted out.
+fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    match rest.split('/').next().and_then(|authority| authority.rfind('@')) {
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{BasePath, Endpoint};
@@ -130,7 +139,9 @@ mod tests {
 
     #[test]
     fn what_is_no_base_url_is_refused_with_the_url() {
-        for url in ["localhost:8000", "ftp://h", "http://", "http://u:p@h", "http://h/?a=1"] {
+        let error = Endpoint::parse("http://u:secret@h", BasePath::Normalise).unwrap_err();
+        assert!(error.to_string().contains("`http://***@h`"), "{error}");
+        for url in ["localhost:8000", "ftp://h", "http://", "http://h/?a=1"] {
             let error = Endpoint::parse(url, BasePath::Normalise).unwrap_err().to_string();
             assert!(error.contains(&format!("`{url}`")), "{error}");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::ReadBuf;
 use turnbench_model::{Clock, Nanos, Received, StampSource, Stamps};
 
@@ -18,6 +19,10 @@ use crate::response::RawResponse;
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// Held body bytes from which a sink is asked to take them.
 const SINK_BYTES: usize = 256 * 1024;
+/// How soon after its sending a request meets the end of a connection that was closed while idle.
+const STALE_WITHIN: Nanos = Nanos::from_millis(100);
+/// How long the end of the body may follow `[DONE]`; everything has been said by then.
+const END_AFTER_DONE: Duration = Duration::from_secs(1);
 /// Slices of a request at most.
 const SLICES_MAX: usize = 8;
 
@@ -98,9 +103,11 @@ impl Session {
     /// Never fails: what came before an error, the deadline or a cancellation is in the response,
     /// with the reason beside it; the connection is closed then.
     ///
-    /// A reused connection that breaks before any byte of the response had been closed by the
-    /// server while it was idle. The request is then sent anew, once, on a fresh connection, with
-    /// stamps taken anew, and counted.
+    /// A reused connection that breaks within 100 ms and before any byte of the response had been
+    /// closed by the server while it was idle. The request is then sent anew, once, on a fresh
+    /// connection, with stamps taken anew, and counted.
+    ///
+    /// A body that does not end within a second of its `[DONE]` is cut off there.
     pub async fn send(
         &mut self,
         request: Request<'_>,
@@ -117,10 +124,13 @@ impl Session {
                 None => std::future::pending().await,
             }
         };
+        // Polls the cancellation, which takes a lock, only when it was woken; not at every read.
+        let mut cancelled: FuturesUnordered<_> =
+            std::iter::once(limits.cancel.cancelled()).collect();
         let ended = tokio::select! {
             biased;
             ended = self.attempt(request, &*clock, &mut attempt, sink) => ended,
-            () = limits.cancel.cancelled() => Err(TransportError::Cancelled),
+            Some(()) = cancelled.next() => Err(TransportError::Cancelled),
             () = timer => {
                 let limit_ms = deadline.map_or(0, |left| left.0.div_ceil(1_000_000));
                 Err(TransportError::Timeout { limit_ms })
@@ -143,7 +153,7 @@ impl Session {
             Some(mut connection) => {
                 match attempt.exchange(&mut connection, request, clock, sink).await {
                     Ok(()) => connection,
-                    Err(error) if !attempt.reader.is_touched() && is_closed(&error) => {
+                    Err(error) if is_closed(&error) && attempt.is_stale(clock.now()) => {
                         drop(connection);
                         attempt.start_anew(request);
                         self.connect_and_exchange(request, clock, attempt, sink).await?
@@ -212,6 +222,12 @@ impl Attempt {
         *self = Self { reconnects_count, ..Self::new(request) };
     }
 
+    /// Whether what just broke was an idle connection that the server had closed before.
+    fn is_stale(&self, now: Nanos) -> bool {
+        let sent = self.stamps.sent_ns.unwrap_or(now);
+        !self.reader.is_touched() && now.since(sent) < STALE_WITHIN
+    }
+
     async fn exchange(
         &mut self,
         connection: &mut Connection,
@@ -241,16 +257,26 @@ impl Attempt {
         connection: &mut Connection,
         sink: &mut impl BodySink,
     ) -> Result<(), TransportError> {
+        let mut is_done_said = false;
         while !self.reader.is_done() {
-            poll_fn(|context| {
+            let read = poll_fn(|context| {
                 SCRATCH.with_borrow_mut(|scratch| {
                     let mut buffer = ReadBuf::new(scratch);
                     let received = ready!(connection.poll_receive(context, &mut buffer))
                         .map_err(|source| TransportError::Read { source })?;
                     Poll::Ready(self.take_read(buffer.filled(), received))
                 })
-            })
-            .await?;
+            });
+            if is_done_said {
+                let Ok(read) = tokio::time::timeout(END_AFTER_DONE, read).await else {
+                    let limit_ms = END_AFTER_DONE.as_millis() as u64;
+                    return Err(TransportError::Timeout { limit_ms });
+                };
+                read?;
+            } else {
+                read.await?;
+                is_done_said = says_done(self.reader.body().bytes());
+            }
             if self.reader.body().bytes().len() >= SINK_BYTES
                 && let (Some(head), body) = self.reader.parts_mut()
             {
@@ -265,6 +291,9 @@ impl Attempt {
             return self.reader.close(received);
         }
         self.reads_count = self.reads_count.saturating_add(1);
+        // A step of the wall clock must not put an arrival before the request.
+        let earliest = self.stamps.sent_ns.unwrap_or_default().min(received.read_ns);
+        let received = Received { at_ns: received.at_ns.max(earliest), ..received };
         if received.source == StampSource::Kernel {
             self.client_delay_max_ns = self.client_delay_max_ns.max(Some(received.delay()));
         }
@@ -286,6 +315,12 @@ impl Attempt {
             error: ended.err(),
         }
     }
+}
+
+/// Whether a body ends with the last event of a stream.
+fn says_done(body: &[u8]) -> bool {
+    let said = body.trim_ascii_end().strip_suffix(b"[DONE]");
+    said.is_some_and(|before| before.trim_ascii_end().ends_with(b"data:"))
 }
 
 /// Writes all slices, in as few calls as the kernel allows.

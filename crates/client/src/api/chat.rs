@@ -109,7 +109,8 @@ fn is_event_stream(body: &[u8], asked: bool) -> bool {
 impl State {
     fn event(&mut self, event: Event<'_>, finder: &mut MarkFinder) {
         // Named events are extensions (such as SGLang's `sglext_ids`), apart from these.
-        if !matches!(event.name, b"" | b"message" | b"error") {
+        // After [DONE] everything has been said.
+        if self.done.is_some() || !matches!(event.name, b"" | b"message" | b"error") {
             return;
         }
         self.events_count += 1;

@@ -77,6 +77,7 @@ impl Client<'_> {
         let input_messages = dialogue.messages_count();
 
         let mut judged = reader.judge(&response);
+        judged.hide(&context.secrets);
         if input.request.verify_output {
             judged.verify(script.recorded_answer(ticket.turn as usize - 1));
         }
@@ -84,7 +85,9 @@ impl Client<'_> {
             dialogue.answer(script, &judged.answer, input.request.history_reasoning);
         }
         let end = judged.attempt_end();
-        let after = context.control.finish(ticket, end, clock.now());
+        // The client is free once the answer has ended; what it takes to read it counts as lateness.
+        let free = judged.stamps.end.map_or_else(|| clock.now(), |end| end.at_ns);
+        let after = context.control.finish(ticket, end, free);
         let goes_on = matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. });
         if goes_on || ticket.phase == Phase::Warmup {
             context.dialogues.put(ticket.conversation, dialogue);

@@ -13,6 +13,8 @@ pub(crate) struct Context<'run> {
     pub(crate) input: &'run RunInput,
     pub(crate) control: &'run Control,
     pub(crate) dialogues: Dialogues,
+    /// Values of the API key and of custom headers: never to be recorded.
+    pub(crate) secrets: Vec<String>,
     /// Head of every request.
     pub(crate) head: HeadTemplate,
     pub(crate) sink: &'run SyncSender<RequestRecord>,

@@ -100,6 +100,7 @@ pub fn run(
         input,
         control,
         dialogues: Dialogues::new(input),
+        secrets: secrets(&input.headers),
         head: head(input)?,
         sink,
         sink_waits: AtomicU64::new(0),
@@ -146,6 +147,14 @@ fn run_shard(context: &Context<'_>, runtime: &Runtime, clients: impl Iterator<It
     let mut running: FuturesUnordered<_> =
         clients.map(|client| run_client(context, client)).collect();
     runtime.block_on(async { while running.next().await.is_some() {} });
+}
+
+/// Header values that may be secrets; very short ones would blot out innocent text.
+fn secrets(headers: &ChatHeaders) -> Vec<String> {
+    const LENGTH_MIN: usize = 6;
+    let custom = headers.custom.iter().map(|(_, value)| value);
+    let values = headers.api_key.iter().chain(custom);
+    values.filter(|value| value.len() >= LENGTH_MIN).cloned().collect()
 }
 
 /// The head of every request of the run.

@@ -84,6 +84,15 @@ impl Judged {
         }
     }
 
+    /// Keeps secrets that the server repeats out of the record.
+    pub(crate) fn hide(&mut self, secrets: &[String]) {
+        if let Outcome::Failed(failure) = &mut self.outcome {
+            for secret in secrets {
+                failure.message = failure.message.replace(secret, "***");
+            }
+        }
+    }
+
     /// Fails a complete answer that differs from the recorded one (`--verify-output`).
     pub(crate) fn verify(&mut self, recorded: Option<&Message>) {
         let Some(recorded) = recorded.filter(|_| self.outcome.is_completed()) else { return };
