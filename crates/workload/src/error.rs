@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use turnbench_model::TokenizerError;
 use turnbench_random::RandomError;
@@ -9,11 +9,25 @@ use turnbench_random::RandomError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkloadError {
-    /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
+    /// The input file could not be read.
+    #[error("--input-file: cannot read {}: {source}", path.display())]
+    ReadInput {
         /// The file.
         path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A text file of a generator config could not be read.
+    #[error("{}: text_files[{index}] is {file:?}, which cannot be read: {source}\n{}",
+            path.display(), text_file_hint(path, file))]
+    ReadTextFile {
+        /// The config.
+        path: PathBuf,
+        /// Place of the text file in its list, from 0.
+        index: usize,
+        /// The text file, as written there.
+        file: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
@@ -131,6 +145,26 @@ impl std::fmt::Display for TextPart {
             Self::Prompt => "prompt",
             Self::Answer => "answer",
         })
+    }
+}
+
+/// Where a text file was looked for.
+fn text_file_hint(config: &Path, file: &Path) -> String {
+    if file.is_absolute() {
+        return "hint: name a text file that exists, or one beside the config".to_owned();
+    }
+    let beside = config.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let working = folder(Path::new("."));
+    let beside = folder(beside.unwrap_or(Path::new(".")));
+    if beside == working {
+        format!("hint: it was looked for in {}", working.display())
+    } else {
+        let (working, beside) = (working.display(), beside.display());
+        format!(
+            "hint: it was looked for in the working directory, {working}, and beside the config, in \
+             {beside}"
+        )
     }
 }
 

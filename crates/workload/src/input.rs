@@ -37,7 +37,7 @@ impl InputFile {
     /// When it can't be read, is no JSON, or does not hold what it must.
     pub fn read(path: &Path) -> Result<Self, WorkloadError> {
         let bytes = std::fs::read(path)
-            .map_err(|source| WorkloadError::Read { path: path.to_owned(), source })?;
+            .map_err(|source| WorkloadError::ReadInput { path: path.to_owned(), source })?;
         let sha256 = hex(&Sha256::digest(&bytes));
         let text = json_file::to_text(path, bytes)?;
         let json = json_file::parse(path, &text)?;
@@ -108,6 +108,6 @@ mod tests {
              file is a generator config, or a JSON list of conversations"
         );
         let missing = InputFile::read(std::path::Path::new("none.json")).unwrap_err();
-        assert!(missing.to_string().starts_with("cannot read none.json: "));
+        assert!(missing.to_string().starts_with("--input-file: cannot read none.json: "));
     }
 }

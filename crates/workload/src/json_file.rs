@@ -4,13 +4,6 @@ use serde_json::{Map, Value};
 
 use crate::{Warning, WorkloadError};
 
-/// Reads a UTF-8 text file.
-pub(crate) fn read_text(path: &Path) -> Result<String, WorkloadError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| WorkloadError::Read { path: path.to_owned(), source })?;
-    to_text(path, bytes)
-}
-
 /// Reads bytes as UTF-8 text.
 pub(crate) fn to_text(path: &Path, bytes: Vec<u8>) -> Result<String, WorkloadError> {
     String::from_utf8(bytes).map_err(|error| {
@@ -29,7 +22,8 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Value, WorkloadError> {
         WorkloadError::Syntax {
             path: path.to_owned(),
             line: error.line(),
-            column: error.column(),
+            // At the end of a line there is no column yet.
+            column: error.column().max(1),
             problem,
         }
     })

@@ -8,7 +8,7 @@ mod target;
 mod warmup;
 
 pub(crate) use load::load_plan;
-pub(crate) use output::{OutputFiles, check_writable, run_dir_path};
+pub(crate) use output::{OutputFiles, RunDirPlace, check_writable, run_dir_place};
 pub(crate) use request::request_plan;
 pub(crate) use target::target;
 pub(crate) use warmup::warmup_fractions;

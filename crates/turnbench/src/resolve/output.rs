@@ -1,9 +1,10 @@
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use turnbench_report::workbook_file_name;
+use turnbench_report::{failed_requests_path, workbook_file_name};
 
 use crate::args::RunArgs;
 use crate::exit::Exit;
@@ -24,9 +25,11 @@ impl OutputFiles {
             stats_json: args.stats_json_output.clone(),
             excel: args.excel_output.then(|| excel_path(args.num_clients, now)),
         };
+        let failed = files.stats_json.as_deref().map(failed_requests_path);
         for (flag, path) in [
             ("--output-file", &files.conversations),
             ("--stats-json-output", &files.stats_json),
+            ("--stats-json-output", &failed),
             ("--excel-output", &files.excel),
         ] {
             if let Some(path) = path {
@@ -39,19 +42,25 @@ impl OutputFiles {
 
 /// Checks that a file can be written, and leaves none behind that was not there.
 pub(crate) fn check_writable(flag: &str, path: &Path) -> Result<(), Exit> {
-    let existed = path.exists();
-    match OpenOptions::new().append(true).create(true).open(path) {
-        Ok(_) => {
-            if !existed {
-                let _ = std::fs::remove_file(path);
+    let there = OpenOptions::new().append(true).open(path);
+    let opened = match there {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let created = OpenOptions::new().append(true).create_new(true).open(path);
+            // A link to nowhere exists, and is opened to good purpose later.
+            match created {
+                Ok(_) => std::fs::remove_file(path),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                Err(error) => Err(error),
             }
-            Ok(())
         }
-        Err(error) => Err(Exit::usage(format!(
+        there => there.map(|_| ()),
+    };
+    opened.map_err(|error| {
+        Exit::usage(format!(
             "{flag}: cannot write '{}': {error}\nhint: name a file in a directory that exists",
             path.display()
-        ))),
-    }
+        ))
+    })
 }
 
 /// The reference's file name, in the working directory.
@@ -60,18 +69,30 @@ fn excel_path(clients: i64, now: Timestamp) -> PathBuf {
     PathBuf::from(workbook_file_name(u32::try_from(clients).unwrap_or(u32::MAX), local))
 }
 
-/// `--run-dir`, or `runs/<UTC time>-<model>`; `None` for "none".
-pub(crate) fn run_dir_path(given: Option<&str>, model: &str, now: Timestamp) -> Option<PathBuf> {
+/// Where the run's files go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum RunDirPlace {
+    /// `--run-dir none`.
+    Nowhere,
+    /// `--run-dir DIR`.
+    Given(PathBuf),
+    /// `runs/<UTC time>-<model>`, numbered where another run has the name.
+    Default(PathBuf),
+}
+
+/// `--run-dir`, resolved.
+pub(crate) fn run_dir_place(given: Option<&str>, model: &str, now: Timestamp) -> RunDirPlace {
     match given {
-        Some("none") => None,
-        Some(path) => Some(PathBuf::from(path)),
+        Some("none") => RunDirPlace::Nowhere,
+        Some(path) => RunDirPlace::Given(PathBuf::from(path)),
         None => {
             let name = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
             let name: String = name
                 .chars()
                 .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
                 .collect();
-            Some(Path::new("runs").join(format!("{}-{name}", now.strftime("%Y%m%dT%H%M%SZ"))))
+            let name = format!("{}-{name}", now.strftime("%Y%m%dT%H%M%SZ"));
+            RunDirPlace::Default(Path::new("runs").join(name))
         }
     }
 }

@@ -57,8 +57,8 @@ fn check_limits(min: i64, max: i64) -> Result<(), Exit> {
 }
 
 fn parse_extra_body(text: &str) -> Result<Map<String, Value>, Exit> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| Exit::usage(format!("--extra-body is not JSON: {error}")))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| Exit::usage(extra_body_syntax(text, &error)))?;
     let Value::Object(map) = value else {
         return Err(Exit::usage(format!(
             "--extra-body is {text}; it must be a JSON object, like '{{\"temperature\": 0}}'"
@@ -71,6 +71,16 @@ fn parse_extra_body(text: &str) -> Result<Map<String, Value>, Exit> {
         ))),
         None => Ok(map),
     }
+}
+
+/// The complaint about text that is no JSON.
+fn extra_body_syntax(text: &str, error: &serde_json::Error) -> String {
+    let what = if text.trim().is_empty() {
+        "--extra-body is empty".to_owned()
+    } else {
+        format!("--extra-body is not JSON: {error}")
+    };
+    format!("{what}\nhint: it is a JSON object, like '{{\"temperature\": 0}}'")
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn options_that_cannot_work_are_named_by_their_flags() {
         (&["--kv-blocks", "10", "--max-model-len", "999"], "--max-model-len is 999"),
         (&["--truth", "no/x.jsonl"], "--truth"),
         (&["-m", "none"], "--model is 'none'; the simulated server needs a tokenizer"),
-        (&["-m", "builtin:x"], "--model: builtin tokenizer is \"x\""),
+        (&["-m", "builtin:x"], "--model: \"builtin:x\" is no tokenizer"),
         (&["--host", "example"], "invalid value 'example' for '--host <HOST>'"),
         (&["--host", "203.0.113.7"], "cannot listen on 203.0.113.7:0"),
         (&["--port", "99999"], "it must be a whole number from 0 to 65535"),

@@ -92,9 +92,19 @@ pub fn generate_from(
 
 /// The text of each file. A file that is listed twice is read once.
 fn read_texts(config: &GeneratorConfig) -> Result<BTreeMap<&Path, String>, WorkloadError> {
-    let distinct: BTreeSet<&Path> = config.text_files.iter().map(AsRef::as_ref).collect();
-    let texts = distinct.into_iter().map(|file| {
-        let text = json_file::read_text(&config.resolve(file))?;
+    let mut distinct: BTreeMap<&Path, usize> = BTreeMap::new();
+    for (index, file) in config.text_files.iter().enumerate() {
+        distinct.entry(file).or_insert(index);
+    }
+    let texts = distinct.into_iter().map(|(file, index)| {
+        let path = config.resolve(file);
+        let bytes = std::fs::read(&path).map_err(|source| WorkloadError::ReadTextFile {
+            path: config.path.clone(),
+            index,
+            file: file.to_owned(),
+            source,
+        })?;
+        let text = json_file::to_text(&path, bytes)?;
         // As Python reads text: every line end becomes one newline.
         let text =
             if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text };

@@ -103,6 +103,8 @@ mod tests {
     #[test]
     fn the_allowed_names_are_listed() {
         let error = BuiltinTokenizer::new("gpt2").unwrap_err().to_string();
-        assert_eq!(error, "builtin tokenizer is \"gpt2\", allowed is o200k_base or cl100k_base");
+        let expect = "\"builtin:gpt2\" is no tokenizer, allowed is builtin:o200k_base or \
+                      builtin:cl100k_base";
+        assert_eq!(error, expect);
     }
 }

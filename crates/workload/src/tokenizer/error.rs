@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum LoadError {
     /// The name is none of the forms that are allowed.
-    #[error("tokenizer is {given:?}, allowed is a directory, a Hub id such as \
+    #[error("{given:?} is no tokenizer, allowed is a directory, a Hub id such as \
              meta-llama/Llama-3.1-8B-Instruct, builtin:o200k_base, builtin:cl100k_base, server or \
              none{}", missing_directory(*path_like))]
     UnknownForm {
@@ -16,7 +16,9 @@ pub enum LoadError {
         path_like: bool,
     },
     /// There is no such builtin vocabulary.
-    #[error("builtin tokenizer is {given:?}, allowed is o200k_base or cl100k_base")]
+    #[error(
+        "\"builtin:{given}\" is no tokenizer, allowed is builtin:o200k_base or builtin:cl100k_base"
+    )]
     UnknownBuiltin {
         /// As typed, without `builtin:`.
         given: String,

@@ -114,7 +114,7 @@ fn read_config(directory: &Path) -> Result<serde_json::Value, LoadError> {
     serde_json::from_str(&text).map_err(|error| LoadError::MalformedConfig {
         path,
         line: error.line(),
-        column: error.column(),
+        column: error.column().max(1),
         source: error,
     })
 }

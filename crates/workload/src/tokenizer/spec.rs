@@ -79,12 +79,12 @@ mod tests {
     fn other_spellings_are_refused() {
         let error = |given| TokenizerSpec::parse(given).unwrap_err().to_string();
         for given in ["", "/no/such", "a/b/c", "../x", "a b", "a//b", "./x"] {
-            assert!(error(given).starts_with(&format!("tokenizer is {given:?}, allowed is ")));
+            assert!(error(given).starts_with(&format!("{given:?} is no tokenizer, allowed is ")));
         }
         assert!(error("/no/such").ends_with("hint: there is no such directory"));
         assert_eq!(
             error("builtin:gpt2"),
-            "builtin tokenizer is \"gpt2\", allowed is o200k_base or cl100k_base"
+            "\"builtin:gpt2\" is no tokenizer, allowed is builtin:o200k_base or builtin:cl100k_base"
         );
     }
 }

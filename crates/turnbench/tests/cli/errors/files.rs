@@ -19,8 +19,8 @@ fn files_that_cannot_be_read_or_written_are_named() {
         )
     };
     for (args, expect) in [
-        (["-i", "none.json"], format!("cannot read none.json: {missing}")),
-        (["-i", "."], "cannot read .: Is a directory (os error 21)".to_owned()),
+        (["-i", "none.json"], format!("--input-file: cannot read none.json: {missing}")),
+        (["-i", "."], "--input-file: cannot read .: Is a directory (os error 21)".to_owned()),
         (["-o", "no/x.json"], unwritable("--output-file")),
         (["--stats-json-output", "no/x.json"], unwritable("--stats-json-output")),
         (["--ca-cert", "no.pem"], format!("--ca-cert 'no.pem': {missing}")),

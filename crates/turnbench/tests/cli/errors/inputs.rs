@@ -14,7 +14,7 @@ fn malformed_inputs_are_refused_with_file_and_place() {
     let list = "allowed is a list with one message at least";
     for (text, expect) in [
         ("[1,\n 2,,]", ":2:4: malformed JSON: expected value".to_owned()),
-        ("[1,\n", ":2:0: malformed JSON: EOF while parsing a value".to_owned()),
+        ("[1,\n", ":2:1: malformed JSON: EOF while parsing a value".to_owned()),
         (
             "5",
             ": the document is 5, allowed is a list of conversations, or a generator config (an \
@@ -85,7 +85,11 @@ fn generator_configs_that_cannot_work_are_refused_with_the_fields_path() {
         ("/num_conversations", json!(0), "num_conversations is 0, allowed is"),
         ("/num_conversations", json!(1.5), "num_conversations is 1.5, allowed is"),
         ("/text_files", json!([]), "text_files is [], allowed is"),
-        ("/text_files", json!(["gone.txt"]), "cannot read gone.txt: No such file"),
+        (
+            "/text_files",
+            json!(["gone.txt"]),
+            "text_files[0] is \"gone.txt\", which cannot be read: No such file",
+        ),
         ("/prompt_input/num_turns", json!({}), "prompt_input.num_turns.distribution is missing"),
         (
             "/prompt_input/num_turns/distribution",

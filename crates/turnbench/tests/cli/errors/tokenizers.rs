@@ -16,19 +16,20 @@ fn tokenizers_that_are_not_there_are_named() {
     for (args, expect) in [
         (
             ["--tokenizer", "builtin:x"],
-            "--tokenizer: builtin tokenizer is \"x\", allowed is o200k_base or cl100k_base"
+            "--tokenizer: \"builtin:x\" is no tokenizer, allowed is builtin:o200k_base or \
+             builtin:cl100k_base"
                 .to_owned(),
         ),
         (
             ["--tokenizer", "./none"],
             format!(
-                "--tokenizer: tokenizer is \"./none\", {allowed}\nhint: there is no such directory"
+                "--tokenizer: \"./none\" is no tokenizer, {allowed}\nhint: there is no such directory"
             ),
         ),
         (
             ["-m", "/no/such/model"],
             format!(
-                "--model: tokenizer is \"/no/such/model\", {allowed}\nhint: there is no such directory"
+                "--model: \"/no/such/model\" is no tokenizer, {allowed}\nhint: there is no such directory"
             ),
         ),
     ] {
