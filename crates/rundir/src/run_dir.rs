@@ -41,6 +41,30 @@ impl RunDir {
         Ok(Self { path: path.to_owned() })
     }
 
+    /// Creates a directory of this name that is new, numbered from 2 where the name is taken.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create_new(path: &Path) -> Result<Self, RunDirError> {
+        let refused = |source| RunDirError::Create { path: path.to_owned(), source };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(refused)?;
+        }
+        let mut candidate = path.to_owned();
+        for number in 2_u32.. {
+            match fs::create_dir(&candidate) {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(format!("-{number}"));
+                    candidate = PathBuf::from(name);
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        Ok(Self { path: candidate })
+    }
+
     /// Opens a directory that a run left.
     ///
     /// # Errors
@@ -124,6 +148,16 @@ mod tests {
         std::fs::write(parent.path().join("mine.txt"), "x").unwrap();
         let error = RunDir::create(parent.path()).unwrap_err();
         assert!(matches!(error, RunDirError::NotEmpty { .. }), "{error}");
+    }
+
+    #[test]
+    fn runs_of_the_same_second_get_numbers() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("runs/now");
+        let names: Vec<_> = (0..3)
+            .map(|_| RunDir::create_new(&path).unwrap().path().file_name().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["now", "now-2", "now-3"]);
     }
 
     #[test]

@@ -22,15 +22,15 @@ impl CacheTotals {
     /// Sums over `rows`.
     pub fn of<'a>(rows: impl IntoIterator<Item = &'a RequestRow>) -> Self {
         let mut totals = Self::default();
-        let (mut prompt_both, mut cached_both) = (0, 0);
+        let (mut prompt_both, mut cached_both) = (0_u64, 0_u64);
         for row in rows {
             totals.requests += 1;
             add(&mut totals.prompt_tokens, row.prompt_tokens);
             add(&mut totals.cached_tokens, row.cached_tokens);
             if let (Some(prompt), Some(cached)) = (row.prompt_tokens, row.cached_tokens) {
                 totals.reporting_requests += 1;
-                prompt_both += prompt;
-                cached_both += cached;
+                prompt_both = prompt_both.saturating_add(prompt);
+                cached_both = cached_both.saturating_add(cached);
             }
         }
         totals.cached_ratio = (prompt_both > 0).then(|| cached_both as f64 / prompt_both as f64);
@@ -40,6 +40,6 @@ impl CacheTotals {
 
 fn add(sum: &mut Option<u64>, more: Option<u64>) {
     if let Some(more) = more {
-        *sum = Some(sum.unwrap_or(0) + more);
+        *sum = Some(sum.unwrap_or(0).saturating_add(more));
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub struct RequestCounts {
     pub attempts: u64,
     /// Attempts after the first.
     pub retries: u64,
+    /// Attempts sent anew at once, because their idle connection turned out closed.
+    #[serde(default)]
+    pub reconnects: u64,
     /// Attempts of the warm-up step, in none of the counts above.
     pub warmup_attempts: u64,
     /// Failed attempts of the warm-up step.
@@ -112,9 +115,18 @@ impl Counts {
 impl RequestCounts {
     fn of(records: &[RequestRecord]) -> Self {
         let mut counts = Self::default();
+        // Turns that wait for another attempt; what is left at the end was cut off.
+        let mut waiting = BTreeSet::new();
         for record in records {
             counts.add(record);
+            let turn = (record.conversation, record.turn);
+            if record.phase == Phase::Main && !record.last_attempt {
+                waiting.insert(turn);
+            } else {
+                waiting.remove(&turn);
+            }
         }
+        counts.cancelled += waiting.len() as u64;
         counts
     }
 
@@ -127,6 +139,7 @@ impl RequestCounts {
         }
         self.attempts += 1;
         self.retries += u64::from(record.attempt > 1);
+        self.reconnects += u64::from(record.reconnects_count);
         match failure.map(|failure| failure.kind) {
             None => self.completed += 1,
             Some(FailureKind::Cancelled) => self.cancelled += 1,

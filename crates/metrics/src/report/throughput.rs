@@ -21,7 +21,11 @@ impl Throughput {
     pub(super) fn of(records: &[&RequestRecord], rows: &[RequestRow]) -> Self {
         let Some(span_sec) = span_sec(records) else { return Self::default() };
         let rate = |amount: u64| (span_sec > 0.0).then(|| amount as f64 / span_sec);
-        let sum = |value: fn(&RequestRow) -> Option<u64>| rows.iter().map(value).sum();
+        // A server may report any number; a sum that does not fit is as large as it gets.
+        let sum = |value: fn(&RequestRow) -> Option<u64>| {
+            let mut values = rows.iter().map(value);
+            values.try_fold(0_u64, |sum, value| value.map(|value| sum.saturating_add(value)))
+        };
         let input: Option<u64> = sum(|row| row.input_num_tokens);
         let output: Option<u64> = sum(|row| row.output_num_tokens);
         Self {

@@ -2,8 +2,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use turnbench_client::run::RunEnd;
-use turnbench_metrics::{ConversationCounts, ReportInput, RunFacts, RunReport};
-use turnbench_model::{Compat, FailureKind, RequestRecord, TokenCounts, TokenizerSource};
+use turnbench_metrics::{ConversationCounts, FailedRequest, ReportInput, RunFacts, RunReport};
+use turnbench_model::{Compat, FailureKind, Phase, RequestRecord, TokenCounts, TokenizerSource};
 use turnbench_report::{
     StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path,
     generation_parameters, stats_json,
@@ -137,9 +137,10 @@ fn write_outputs(
             problems,
             stats_json(&rows, keys).map_err(Into::into).and_then(|text| write(path, text)),
         );
-        if keys == StatsKeys::All && !report.counts.failed_requests.is_empty() {
+        if keys == StatsKeys::All {
             let path = failed_requests_path(path);
-            let text = failed_requests_json(&report.counts.failed_requests);
+            let failed: Vec<_> = input.records.iter().filter_map(FailedRequest::of).collect();
+            let text = failed_requests_json(&failed);
             keep(problems, text.map_err(Into::into).and_then(|text| write(&path, text)));
         }
     }
@@ -187,17 +188,27 @@ fn keep(problems: &mut Vec<String>, result: Result<(), impl Into<anyhow::Error>>
     }
 }
 
-/// How the run went, in a number: nothing reached the server, nothing succeeded, an answer failed
-/// its verification, the run was interrupted, or all is well.
+/// How the run went, in a number; says so where it is not well.
 fn exit_code(report: &RunReport, records: &[RequestRecord]) -> ExitCode {
-    let failures = || records.iter().filter_map(|record| record.outcome.failure());
+    let main = || records.iter().filter(|record| record.phase == Phase::Main);
+    let failures = || main().filter_map(|record| record.outcome.failure());
+    let requests = report.counts.requests;
     if report.counts.interrupted {
-        ExitCode::Interrupted
-    } else if failures().any(|failure| failure.kind == FailureKind::Mismatch) {
-        ExitCode::GoalMissed
-    } else if records.iter().any(|record| record.outcome.is_completed()) || records.is_empty() {
-        ExitCode::Done
-    } else if failures().all(|failure| failure.kind == FailureKind::Connect) {
+        return ExitCode::Interrupted;
+    }
+    if failures().any(|failure| failure.kind == FailureKind::Mismatch) {
+        return ExitCode::GoalMissed;
+    }
+    if requests.completed > 0 && requests.completed >= requests.failed {
+        return ExitCode::Done;
+    }
+    output::warn(format!(
+        "{} of {} requests completed, fewer than half",
+        requests.completed,
+        requests.completed + requests.failed
+    ));
+    let no_connection = failures().all(|failure| failure.kind == FailureKind::Connect);
+    if requests.completed == 0 && requests.failed > 0 && no_connection {
         ExitCode::Unreachable
     } else {
         ExitCode::GoalMissed

@@ -21,6 +21,7 @@ use turnbench_rundir::{ENVIRONMENT_FILE, LinesWriter, PLAN_FILE, RECORDS_FILE, R
 use crate::args::RunArgs;
 use crate::cmd::output;
 use crate::exit::{Exit, ExitCode, WithExitCode};
+use crate::resolve::RunDirPlace;
 use content::Content;
 use prepare::Prepared;
 use progress::Progress;
@@ -83,8 +84,11 @@ fn control(prepared: &Prepared) -> Result<Arc<Control>, Exit> {
 
 /// Creates the run directory with everything known before the first request.
 fn create_run_dir(prepared: &Prepared) -> Result<Option<RunDir>, Exit> {
-    let Some(path) = &prepared.run_dir else { return Ok(None) };
-    let run_dir = RunDir::create(path).or_usage()?;
+    let run_dir = match &prepared.run_dir {
+        RunDirPlace::Nowhere => return Ok(None),
+        RunDirPlace::Given(path) => RunDir::create(path).or_usage()?,
+        RunDirPlace::Default(path) => RunDir::create_new(path).or_usage()?,
+    };
     run_dir.write_json(PLAN_FILE, &prepared.plan).or_usage()?;
     run_dir.write_json(ENVIRONMENT_FILE, &prepared.environment).or_usage()?;
     Ok(Some(run_dir))

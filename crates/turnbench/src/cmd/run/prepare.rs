@@ -1,4 +1,3 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ use super::server::{self, ServerAccess};
 use crate::args::{CompatArg, OutputFormat, RunArgs};
 use crate::cmd::{environment, file_limit, output, show, tokenizer};
 use crate::exit::{Exit, WithExitCode};
-use crate::resolve::{self, OutputFiles};
+use crate::resolve::{self, OutputFiles, RunDirPlace};
 
 /// Everything known before the first request.
 pub(crate) struct Prepared {
@@ -29,7 +28,7 @@ pub(crate) struct Prepared {
     pub connector: Arc<Connector>,
     pub headers: ChatHeaders,
     pub outputs: OutputFiles,
-    pub run_dir: Option<PathBuf>,
+    pub run_dir: RunDirPlace,
 }
 
 /// Checks every flag and file, makes the workload, and asks the server what it is.
@@ -41,7 +40,11 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     check_seed(args.seed, compat)?;
     let clock = Arc::new(MonotonicClock::start());
     let now = Timestamp::from_nanosecond(i128::from(clock.unix_ns()))?;
-    let warmup_fractions = resolve::warmup_fractions(&args.warmup_percentages)?;
+    // The reference ignores the percentages when there is a warm-up step.
+    let warmup_fractions = match compat {
+        Compat::Vllm if args.warmup_step => vec![0.0],
+        Compat::None | Compat::Vllm => resolve::warmup_fractions(&args.warmup_percentages)?,
+    };
     let request = resolve::request_plan(args, compat)?;
     let (target, secrets) = resolve::target(&args.server, &args.model, compat)?;
     let connector = connector(&target.url, args, compat, clock.clone())?;
@@ -88,7 +91,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         request,
         warmup_fractions,
     };
-    let run_dir = resolve::run_dir_path(args.run_dir.as_deref(), &args.model, now);
+    let run_dir = resolve::run_dir_place(args.run_dir.as_deref(), &args.model, now);
     Ok(Prepared {
         plan,
         environment,
