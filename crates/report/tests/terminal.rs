@@ -70,6 +70,14 @@ throughput     24.75 requests/s, 247.5 output tokens/s, over 0.81 s
 }
 
 #[test]
+fn reconnects_are_told_but_are_no_retries() {
+    let mut records = conversations(1, false);
+    records[3].reconnects_count = 1;
+    let text = outcome_text(&build(&records));
+    assert!(text.starts_with("requests       20 completed, 0 failed (1 reconnect)\n"), "{text}");
+}
+
+#[test]
 fn a_run_in_which_nothing_was_sent_says_so() {
     let report = build(&[]);
     let expect = "\

@@ -1,9 +1,12 @@
 //! One table with every number that turnbench shows. Headings, tool tips and `docs/metrics.md`
 //! are made from it.
 
+mod printed;
 mod reference;
 mod request;
 mod run;
+
+pub(crate) use printed::{PRINTED, Printed};
 
 /// Every definition, in the order in which they are documented.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {

@@ -80,7 +80,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Failed requests",
         Source::Client,
         Group::Run,
-        "requests whose last attempt failed, by kind: `connect`, `timeout`, `http_status`, `stream_error`, `truncated`, `invalid`",
+        "requests whose last attempt failed, by kind: `connect` (no connection, or it broke before the response began), `timeout`, `http_status` (another than 200), `stream_error` (an error inside a 200 response), `truncated` (the answer broke off), `invalid` (not what the API promises, or an answer without output), `mismatch` (`--verify-output`). Requests cut off at the end are not failed but `cancelled`",
     ),
     define(
         "cancelled",
@@ -88,7 +88,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Cancelled requests",
         Source::Client,
         Group::Run,
-        "requests cut off by the end of the run or by Ctrl-C",
+        "requests cut off by the end of the run or by Ctrl-C, while they were answered or waited for another attempt",
     ),
     define(
         "attempts",
@@ -105,6 +105,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         Source::Client,
         Group::Run,
         "attempts after the first at the same turn",
+    ),
+    define(
+        "reconnects",
+        "",
+        "Reconnects",
+        Source::Client,
+        Group::Run,
+        "attempts sent anew at once on a new connection, because the idle keep-alive connection turned out closed; no retries, and their times count from the second send",
     ),
     define(
         "warmup_attempts",

@@ -36,10 +36,17 @@ fn requests(counts: &Counts) -> String {
     if requests.cancelled > 0 {
         let _ = write!(line, ", {} cancelled", grouped(requests.cancelled));
     }
+    let mut further = Vec::new();
     if requests.retries > 0 {
         let noun = if requests.retries == 1 { "retry" } else { "retries" };
-        let attempts = counted(requests.attempts, "attempt");
-        let _ = write!(line, " ({attempts}, {} {noun})", grouped(requests.retries));
+        further.push(counted(requests.attempts, "attempt"));
+        further.push(format!("{} {noun}", grouped(requests.retries)));
+    }
+    if requests.reconnects > 0 {
+        further.push(counted(requests.reconnects, "reconnect"));
+    }
+    if !further.is_empty() {
+        let _ = write!(line, " ({})", further.join(", "));
     }
     line
 }
