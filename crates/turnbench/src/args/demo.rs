@@ -4,6 +4,7 @@ use super::OutputFormat;
 
 /// `turnbench demo`.
 #[derive(Debug, Args)]
+#[command(display_name = "turnbench")]
 pub(crate) struct DemoArgs {
     /// Where to keep the run's files ("none": nowhere)
     #[arg(long, value_name = "DIR")]

@@ -6,8 +6,11 @@ use super::{TokenizerArgs, number};
 
 /// `turnbench generate`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  turnbench generate -i examples/generate_multi_turn.json \
-    -m builtin:o200k_base --seed 0 -o conversations.json")]
+#[command(
+    display_name = "turnbench",
+    after_help = "Example:\n  turnbench generate -i examples/generate_multi_turn.json \
+    -m builtin:o200k_base --seed 0 -o conversations.json"
+)]
 pub(crate) struct GenerateArgs {
     /// Generator config ("filetype": "generate_conversations")
     #[arg(short, long, value_name = "FILE")]

@@ -20,6 +20,17 @@ pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
 
+/// What the exit codes say; every command keeps to them.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a goal was missed: no request, or fewer than half of the requests, completed, or an answer
+       failed --verify-output
+  2    bad usage or input; nothing was sent
+  3    the server could not be reached
+  4    internal error, or a file that could not be written
+  130  interrupted (Ctrl-C)";
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -28,7 +39,6 @@ pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
     about = "Replays multi-turn conversations against an LLM server and shows what its KV cache did",
     propagate_version = true,
     infer_long_args = true,
-    disable_help_subcommand = true,
     args_override_self = true,
     max_term_width = 100
 )]

@@ -6,6 +6,7 @@ use super::OutputFormat;
 
 /// `turnbench report`.
 #[derive(Debug, Args)]
+#[command(display_name = "turnbench")]
 pub(crate) struct ReportArgs {
     /// A run directory, complete or cut short
     #[arg(value_name = "RUN_DIR")]

@@ -2,13 +2,20 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ServerArgs, TokenizerArgs, number};
+use super::{EXIT_CODES, ServerArgs, TokenizerArgs, number};
+
+/// A command line that works beside `turnbench serve --served-model-name sim`.
+const EXAMPLE: &str = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \\\n    \
+                       -i examples/generate_multi_turn.json -p 2 -k 6";
 
 /// `turnbench run`. Flags that vLLM's `benchmark_serving_multi_turn.py` has keep its names,
 /// defaults and meaning.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \
-    -i examples/generate_multi_turn.json -p 2 -k 6")]
+#[command(
+    display_name = "turnbench",
+    after_help = EXAMPLE,
+    after_long_help = format!("{EXAMPLE}\n\n{EXIT_CODES}")
+)]
 pub(crate) struct RunArgs {
     /// Conversations list, or generator config
     #[arg(short, long, value_name = "FILE", help_heading = "Workload")]
@@ -24,6 +31,9 @@ pub(crate) struct RunArgs {
     pub seed: u64,
 
     /// Most messages that a request may carry; longer conversations end there
+    ///
+    /// As in the reference it is messages that are counted, those of the assistant too: 5 means
+    /// three requests of a conversation, the last with three user messages and two answers.
     #[arg(long, value_parser = number::whole, value_name = "N", allow_negative_numbers = true, help_heading = "Workload")]
     pub max_turns: Option<i64>,
 
@@ -45,6 +55,8 @@ pub(crate) struct RunArgs {
     pub num_clients: i64,
 
     /// Conversations open at once over all clients [default: --num-clients]
+    ///
+    /// They are spread evenly over the clients; each picks its next request among those it has open.
     #[arg(
         short = 'k',
         long, value_parser = number::whole,
@@ -54,7 +66,7 @@ pub(crate) struct RunArgs {
     )]
     pub max_active_conversations: Option<i64>,
 
-    /// Requests over all clients [default: all]
+    /// Requests over all clients, spread evenly over them [default: all]
     #[arg(
         short = 'n',
         long, value_parser = number::whole,
@@ -80,6 +92,12 @@ pub(crate) struct RunArgs {
     pub conversation_sampling: SamplingArg,
 
     /// Retries of a request that failed for a reason that may pass
+    ///
+    /// Tried again are requests without a connection (connect), out of time (timeout), broken off
+    /// (truncated), with an error inside the answer (stream_error), and those with status 408, 425,
+    /// 429 or 5xx except 501. The wait is 1 s, 2 s, 4 s, ... up to 64 s with jitter, or what
+    /// Retry-After asks for (at most 60 s) if that is longer. With --compat vllm every failure is
+    /// tried again, the wait has no limit and Retry-After does not count, as in the reference.
     #[arg(
         long, value_parser = number::whole,
         default_value_t = 0,

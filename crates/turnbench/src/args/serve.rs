@@ -8,6 +8,7 @@ use super::number;
 /// `turnbench serve`.
 #[derive(Debug, Args)]
 #[command(
+    display_name = "turnbench",
     allow_negative_numbers = true,
     after_help = "Example:\n  turnbench serve --port 8000 --served-model-name sim --kv-blocks 4096"
 )]

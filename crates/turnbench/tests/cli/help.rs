@@ -41,7 +41,21 @@ fn the_version_is_shown_by_each_command() {
     }
     for command in ["run", "generate", "serve", "demo", "report"] {
         let run = turnbench_with(&[command, "--version"]);
-        assert_eq!(run.stdout, format!("turnbench-{command} {version}\n"));
+        assert_eq!(run.stdout, format!("turnbench {version}\n"), "{command}");
+    }
+}
+
+#[test]
+fn help_is_a_command_too() {
+    assert_eq!(turnbench_with(&["help"]).stdout, help(&[]));
+    assert_eq!(turnbench_with(&["help", "run"]).stdout, help(&["run"]));
+}
+
+#[test]
+fn the_long_help_of_run_tells_the_exit_codes() {
+    let long = help(&["run"]);
+    for code in ["0  ", "1  ", "2  ", "3  ", "4  ", "130"] {
+        assert!(long.contains(&format!("\n  {code}  ")), "{code}: {long}");
     }
 }
 
