@@ -102,6 +102,7 @@ turn  requests  ttft p50 ms   p90  latency p50 ms  input p50  cached
 2           20         25.0  26.0             115        200  45.0 %
 3           20         25.0  26.0             115        300  60.0 %
 2-3         40         25.0  26.0             115        250  54.0 %
+later turns against turn 1: first token 7.6x faster (medians)
 ",
     );
 }
@@ -122,7 +123,7 @@ cached: not reported by the server (vLLM: --enable-prompt-tokens-details,
 fn many_turns_are_cut_and_counted() {
     let text = turns_text(&build(&conversations(30, true)));
     assert!(text.contains("\n2-30 "), "{text}");
-    assert!(text.ends_with("(18 turns more in the run report)\n"), "{text}");
+    assert!(text.ends_with("(18 turns more in the run report)\nlater turns against turn 1: first token 7.6x faster (medians)\n"), "{text}");
 }
 
 #[test]

@@ -26,6 +26,19 @@ pub fn demo_text(report: &RunReport) -> Option<String> {
     ))
 }
 
+/// One line that compares the first turn with all later ones; empty where [`demo_text`] is `None`.
+pub(super) fn later_turns_line(report: &RunReport) -> String {
+    let first = report.turns.first().filter(|turn| turn.turn == 1 && report.plan.request.stream);
+    let median = |turn: &TurnSummary| turn.ttft_raw_ms.percentile(50.0);
+    match (first.and_then(median), report.later_turns.as_ref().and_then(median)) {
+        (Some(first), Some(later)) => {
+            let comparison = comparison(first, later);
+            format!("later turns against turn 1: first token {comparison} (medians)\n")
+        }
+        _ => String::new(),
+    }
+}
+
 /// Whether the server counted the prompt of every request.
 fn server_counts(turn: &TurnSummary) -> bool {
     turn.cache.prompt_tokens.is_some() && turn.cache.reporting_requests == turn.requests

@@ -3,6 +3,7 @@ use std::fmt::Write;
 use turnbench_metrics::{RunReport, TurnSummary};
 use turnbench_model::Compat;
 
+use super::demo::later_turns_line;
 use super::lines::{counted, grouped, millis, percentage, table, wrapped};
 
 /// Most turns shown one by one; the run report has all of them.
@@ -25,6 +26,7 @@ pub fn turns_text(report: &RunReport) -> String {
     if hidden > 0 {
         let _ = writeln!(text, "({} more in the run report)", counted(hidden, "turn"));
     }
+    text.push_str(&later_turns_line(report));
     if !streamed {
         text.push_str(&wrapped(
             "",
