@@ -73,6 +73,8 @@ pub struct JsonLines<T> {
     pub values: Vec<T>,
     /// Whether the last line was cut and left out.
     pub cut: bool,
+    /// Numbers (from 1) of lines that are not what they should be, left out too.
+    pub bad_lines: Vec<usize>,
 }
 
 impl<T: DeserializeOwned> JsonLines<T> {
@@ -83,19 +85,15 @@ impl<T: DeserializeOwned> JsonLines<T> {
             Err(error) => return Err(RunDirError::io("read", path)(error)),
         };
         let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let mut values = Vec::new();
+        let (mut values, mut bad_lines) = (Vec::new(), Vec::new());
         for (index, line) in text[..whole].split(|&byte| byte == b'\n').enumerate() {
-            if line.is_empty() {
-                continue;
+            match serde_json::from_slice(line) {
+                Ok(value) => values.push(value),
+                Err(_) if line.is_empty() => {}
+                Err(_) => bad_lines.push(index + 1),
             }
-            let value = serde_json::from_slice(line).map_err(|source| RunDirError::Malformed {
-                path: path.to_owned(),
-                line: index + 1,
-                source,
-            })?;
-            values.push(value);
         }
-        Ok(Self { values, cut: whole < text.len() })
+        Ok(Self { values, cut: whole < text.len(), bad_lines })
     }
 }
 
@@ -113,12 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_in_the_middle_is_an_error_with_its_number() {
+    fn a_bad_line_does_not_keep_the_others_from_being_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
         std::fs::write(&path, "1\nx\n3\n").unwrap();
-        let error = JsonLines::<u8>::read(&path).unwrap_err().to_string();
-        assert!(error.contains("line 2"), "{error}");
+        let lines = JsonLines::<u8>::read(&path).unwrap();
+        assert_eq!((lines.values, lines.bad_lines), (vec![1, 3], vec![2]));
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl RunDir {
     /// Reads a file of JSON lines; a file that was never written reads as empty.
     ///
     /// # Errors
-    /// When it cannot be read, or a line other than a cut last one is not a `T`.
+    /// When it cannot be read.
     pub fn read_lines<T: DeserializeOwned>(&self, file: &str) -> Result<JsonLines<T>, RunDirError> {
         JsonLines::read(&self.path.join(file))
     }

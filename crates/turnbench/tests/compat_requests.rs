@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::bin::{root, turnbench};
 use support::stub::{Behaviour, Seen, Stub};
 
@@ -252,4 +252,31 @@ fn flags_and_files_that_the_reference_refuses_are_refused_before_anything_is_sen
         checked += 1;
     }
     assert!(checked >= 20, "only {checked} runs were checked");
+}
+
+#[test]
+fn every_other_message_is_a_question_whatever_its_role() {
+    let user = |text: &str| json!({"role": "user", "content": text});
+    let conversation =
+        json!([{"id": "odd", "messages": [user("a"), user("b"), user("c"), user("d")]}]);
+    let run = json!({
+        "name": "odd_roles", "input": "odd.json", "args": [], "server": {},
+    });
+    let replay = replay(&run, &json!({"odd.json": conversation}));
+    let posts = replay.seen.iter().filter(|seen| seen.method == "POST");
+    let lengths: Vec<usize> =
+        posts.map(|seen| seen.json()["messages"].as_array().unwrap().len()).collect();
+    assert_eq!(lengths, [1, 3], "{}", stderr(&replay));
+    assert_eq!(replay.output.status.code(), Some(0), "{}", stderr(&replay));
+}
+
+#[test]
+fn a_warm_up_step_makes_the_percentages_be_ignored() {
+    let recorded = recorded();
+    let mut run = recorded["runs"]["warmup_step"].clone();
+    run["args"].as_array_mut().unwrap().extend([json!("--warmup-percentages"), json!("abc")]);
+    let replay = replay(&run, &recorded["inputs"]);
+    assert_eq!(replay.output.status.code(), Some(0), "{}", stderr(&replay));
+    let stdout = String::from_utf8_lossy(&replay.output.stdout).into_owned();
+    assert!(!stdout.contains("assuming"), "{stdout}");
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -19,13 +19,17 @@ pub struct Control {
     canceller: Canceller,
     cancel: Cancel,
     stopped: AtomicBool,
+    /// Requests of the current phase, as planned when it began.
+    planned: AtomicU64,
 }
 
 impl Control {
     /// Control over a run that `driver` directs.
     pub fn new(driver: Driver) -> Arc<Self> {
         let (canceller, cancel) = Canceller::new();
+        let planned = AtomicU64::new(driver.planned_requests());
         Arc::new(Self {
+            planned,
             driver: Mutex::new(driver),
             wake: Notify::new(),
             canceller,
@@ -57,9 +61,9 @@ impl Control {
         &self.cancel
     }
 
-    /// Requests that the driver expects to send in this phase if none fails.
+    /// Requests of the current phase if none fails.
     pub fn planned_requests(&self) -> u64 {
-        self.driver().planned_requests()
+        self.planned.load(Ordering::Relaxed)
     }
 
     pub(crate) fn next(&self, client: u32, now: Nanos) -> Step {
@@ -76,7 +80,10 @@ impl Control {
     }
 
     pub(crate) fn begin_main(&self) -> LoadSummary {
-        self.driver().begin_main()
+        let mut driver = self.driver();
+        let summary = driver.begin_main();
+        self.planned.store(driver.planned_requests(), Ordering::Relaxed);
+        summary
     }
 
     pub(crate) fn summary(&self) -> LoadSummary {

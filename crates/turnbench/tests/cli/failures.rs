@@ -75,7 +75,8 @@ fn a_request_over_its_time_limit_is_a_timeout() {
 fn a_server_that_goes_away_fails_the_rest_and_keeps_what_was_measured() {
     let case = Case::new(Behaviour::script(&["die"]));
     let run = case.run(&[]);
-    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("1 of 3 requests completed, fewer than half"), "{}", run.stderr);
     let (connect, none) = (FailureKind::Connect, None);
     assert_eq!(case.failures(), [(connect, none, 1), (connect, none, 1)]);
     assert_eq!(case.records().len(), 3);
@@ -159,4 +160,39 @@ fn the_exit_code_tells_a_run_without_any_success() {
         assert!(run.stdout.contains("0 completed, 2 failed"), "{name}: {}", run.stdout);
         assert_eq!(case.records().len(), 2, "{name}");
     }
+}
+
+#[test]
+fn a_body_that_never_ends_is_cut_off_after_its_last_event() {
+    let case = Case::new(Behaviour::always("hold_end"));
+    let run = case.run(&["-n", "2"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(case.records().len(), 2);
+    let (first, second) = (&case.records()[0], &case.records()[1]);
+    // The wait is no part of the answer's time; it shows as lateness of the next request.
+    let sent = second.stamps.sent_ns.unwrap();
+    assert!(first.stamps.end.unwrap().at_ns.as_millis_f64() + 900.0 < sent.as_millis_f64());
+    assert_eq!(second.stamps.intended_ns, first.stamps.end.unwrap().at_ns);
+}
+
+#[test]
+fn a_key_that_the_server_repeats_is_not_recorded() {
+    let case = Case::new(Behaviour::always("echo"));
+    let run = case.run(&["--api-key", "sk-very-secret", "-n", "1", "-v"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    for file in ["records.jsonl", "report.json", "plan.json"] {
+        let text = std::fs::read_to_string(case.path("run").join(file)).unwrap();
+        assert!(!text.contains("very-secret"), "{file}");
+    }
+    assert!(!(run.stdout + &run.stderr).contains("very-secret"));
+}
+
+#[test]
+fn a_warm_up_that_succeeds_does_not_make_a_run_that_fails_a_success() {
+    let mut behaviour = Behaviour::always("http500");
+    behaviour.script = [(1, "normal"), (2, "normal")].map(|(k, name)| (k, name.to_owned())).into();
+    let case = Case::new(behaviour);
+    let run = case.run(&["--warmup-step"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stdout.contains("0 completed, 2 failed"), "{}", run.stdout);
 }

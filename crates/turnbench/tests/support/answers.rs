@@ -1,5 +1,5 @@
 //! How the stand-in server answers a POST. The recorded behaviours are described in
-//! `testdata/requests/README.md`; besides there are `close` (no answer), `hold` and `hold_mid` (none
+//! `testdata/requests/README.md`; besides there are `close` (no answer), `hold_end` (all said, the body never ends), `hold` and `hold_mid` (none
 //! or three pieces, then nothing until the client has gone), `die` (a normal answer, and from then
 //! on no connection is accepted), `bye` (a normal answer, and the connection is closed), `unframed`
 //! (a stream that ends with its connection), `html` and `garbage` (not what the API promises), `tool_calls`,
@@ -50,6 +50,14 @@ pub fn answer(behaviour: &Behaviour, seen: &Seen, out: &mut TcpStream) -> std::i
         "hold" => {
             wait_or_gone(out, HOLD_SEC);
             return Ok(false);
+        }
+        // A server that repeats the key it was given.
+        "echo" => {
+            let headers = &seen.headers;
+            let key = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+            let message = format!("bad key {}", key.map_or("", |(_, value)| value.as_str()));
+            plain(out, 401, "", &json!({"error": {"message": message}}).to_string())?;
+            return Ok(true);
         }
         "html" => {
             plain(out, 200, "", "<html>not an API</html>")?;
@@ -148,10 +156,10 @@ fn stream(out: &mut TcpStream, name: &str, pieces: &[String]) -> std::io::Result
         let text = format!("{before}{data}{event}{line_end}{line_end}");
         out.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())?;
     }
-    if name == "hold_mid" {
+    if matches!(name, "hold_mid" | "hold_end") {
         wait_or_gone(out, HOLD_SEC);
     }
-    if matches!(name, "cut_hard" | "hold_mid") {
+    if matches!(name, "cut_hard" | "hold_mid" | "hold_end") {
         return Ok(false);
     }
     out.write_all(b"0\r\n\r\n")?;

@@ -31,10 +31,7 @@ pub(crate) fn watch(control: &Arc<Control>) -> Result<Watch, Exit> {
                 () = signals.next() => control.stop(),
                 _ = &mut stopped => return,
             }
-            anstream::eprintln!(
-                "interrupted: waiting up to {} s for requests in flight; again to end at once",
-                GRACE.as_secs()
-            );
+            say_interrupted();
             tokio::select! {
                 () = signals.next() => at_once(),
                 () = tokio::time::sleep(GRACE) => control.cut(),
@@ -47,6 +44,17 @@ pub(crate) fn watch(control: &Arc<Control>) -> Result<Watch, Exit> {
         });
     })?;
     Ok(Watch { _stop: stop })
+}
+
+/// On a thread of its own: a terminal that stands still must not keep the next signal waiting.
+fn say_interrupted() {
+    let _ = thread::Builder::new().name("interrupted".to_owned()).spawn(|| {
+        anstream::eprintln!(
+            "interrupted: waiting up to {} s for requests in flight; again to end at once (turnbench \
+             report prints what was recorded)",
+            GRACE.as_secs()
+        );
+    });
 }
 
 #[allow(clippy::disallowed_methods, reason = "the second Ctrl-C ends the program at once")]

@@ -6,6 +6,7 @@ mod interrupt;
 mod prepare;
 mod progress;
 mod recorder;
+mod screen;
 mod server;
 mod wire;
 
@@ -15,7 +16,7 @@ use std::sync::{Arc, mpsc};
 use turnbench_client::run::{self as engine, Control, RunEnd};
 use turnbench_load::{ConversationShape, Driver};
 use turnbench_metrics::RunReport;
-use turnbench_model::Compat;
+use turnbench_model::{Compat, Phase};
 use turnbench_rundir::{ENVIRONMENT_FILE, LinesWriter, PLAN_FILE, RECORDS_FILE, RunDir};
 
 use crate::args::RunArgs;
@@ -25,7 +26,8 @@ use crate::resolve::RunDirPlace;
 use content::Content;
 use prepare::Prepared;
 use progress::Progress;
-use recorder::{Recorded, Told};
+use recorder::{Recorded, Recorder, Told};
+use screen::Screen;
 
 /// Records between the shards and the recorder.
 const CHANNEL_RECORDS: usize = 8_192;
@@ -104,26 +106,32 @@ fn replay(
     let input = wire::run_input(prepared);
     let lines: Option<LinesWriter> =
         run_dir.map(|run_dir| run_dir.create_lines(RECORDS_FILE)).transpose().or_usage()?;
-    let mut progress =
-        Progress::start(control.planned_requests(), prepared.connector.clock().now());
-    let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
-    let told = Told {
-        failures: args.verbose,
-        content: args
-            .print_content
-            .then(|| Content::new(&prepared.conversations, prepared.plan.compat)),
+    let clock = Arc::clone(prepared.connector.clock());
+    let phase = if prepared.plan.load.warmup_step { Phase::Warmup } else { Phase::Main };
+    let progress = Progress::start(phase, control.planned_requests(), clock.now());
+    let recorder = Recorder {
+        lines,
+        screen: Screen::start(progress, Arc::clone(&clock))?,
+        progress,
+        control,
+        clock,
+        told: Told {
+            failures: args.verbose,
+            content: args
+                .print_content
+                .then(|| Content::new(&prepared.conversations, prepared.plan.compat)),
+        },
     };
+    let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
     let outcome = std::thread::scope(|scope| {
-        let progress = &mut progress;
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn_scoped(scope, move || recorder::record(&receiver, lines, progress, told))?;
+            .spawn_scoped(scope, move || recorder.run(&receiver))?;
         let end = engine::run(&input, control, &sender);
         drop(sender);
         let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
         Ok::<_, anyhow::Error>((end, recorded))
     });
-    progress.end();
     let (end, recorded) = outcome.exit(ExitCode::Internal)?;
     if control.is_stopped() {
         output::warn("interrupted; what was measured is kept");

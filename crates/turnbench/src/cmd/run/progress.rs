@@ -1,39 +1,36 @@
 use std::fmt::Write as _;
-use std::io::IsTerminal;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use turnbench_model::{Nanos, RequestRecord};
+use turnbench_model::{Nanos, Phase, RequestRecord};
 
-/// Time between two plain progress lines.
-const LINE_INTERVAL: Nanos = Nanos::from_millis(5_000);
-
-/// Progress on stderr: a bar on a terminal, a line every five seconds otherwise.
+/// How far a phase of the run is, and what is measured just now.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {
-    bar: Option<ProgressBar>,
+    phase: Phase,
     planned: u64,
     started: Nanos,
     completed: u64,
     failed: u64,
     ttft_ms: Average,
     tpot_ms: Average,
-    next_line: Nanos,
 }
 
 impl Progress {
-    /// Progress towards `planned` requests, from `now` on.
-    pub(crate) fn start(planned: u64, now: Nanos) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| bar(planned));
+    /// A phase with `planned` requests that begins at `now`.
+    pub(crate) fn start(phase: Phase, planned: u64, now: Nanos) -> Self {
         Self {
-            bar,
+            phase,
             planned,
             started: now,
             completed: 0,
             failed: 0,
             ttft_ms: Average::default(),
             tpot_ms: Average::default(),
-            next_line: now + LINE_INTERVAL,
         }
+    }
+
+    /// The phase.
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
     }
 
     /// Takes in a record.
@@ -41,81 +38,57 @@ impl Progress {
         if !record.last_attempt {
             return;
         }
-        if record.outcome.is_completed() {
-            self.completed += 1;
-            let stamps = &record.stamps;
-            if let (Some(sent), Some(first), Some(last)) =
-                (stamps.sent_ns, stamps.first_token, stamps.last_token)
-            {
-                self.ttft_ms.add(first.at_ns.since(sent).as_millis_f64());
-                let chunks = record.answer.chunks_ns.len();
-                if chunks > 1 {
-                    let span = last.at_ns.since(first.at_ns).as_millis_f64();
-                    self.tpot_ms.add(span / (chunks - 1) as f64);
-                }
-            }
-        } else {
+        if !record.outcome.is_completed() {
             self.failed += 1;
+            return;
         }
-        let now = record.stamps.end.map_or(Nanos::ZERO, |end| end.read_ns);
-        self.show(now);
+        self.completed += 1;
+        let stamps = &record.stamps;
+        if let (Some(sent), Some(first), Some(last)) =
+            (stamps.sent_ns, stamps.first_token, stamps.last_token)
+        {
+            self.ttft_ms.add(first.at_ns.since(sent).as_millis_f64());
+            let chunks = record.answer.chunks_ns.len();
+            if chunks > 1 {
+                let span = last.at_ns.since(first.at_ns).as_millis_f64();
+                self.tpot_ms.add(span / (chunks - 1) as f64);
+            }
+        }
     }
 
-    fn show(&mut self, now: Nanos) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.completed + self.failed);
-            bar.set_message(self.message(now));
-        } else if now >= self.next_line {
-            self.next_line = now + LINE_INTERVAL;
-            let done = self.completed + self.failed;
-            anstream::eprintln!("{done}/{} requests, {}", self.planned, self.message(now));
-        }
+    /// Requests that have ended.
+    pub(crate) const fn done(&self) -> u64 {
+        self.completed + self.failed
     }
 
-    /// Rate, time left, and what is measured just now.
-    fn message(&self, now: Nanos) -> String {
-        let done = self.completed + self.failed;
-        let rate = done as f64 / now.since(self.started).as_secs_f64().max(f64::MIN_POSITIVE);
-        let left = self.planned.saturating_sub(done) as f64 / rate;
-        let mut text = format!(
-            "{rate:.1}/s, {left:.0} s left, TTFT {} ms, TPOT {} ms",
-            self.ttft_ms.text(),
-            self.tpot_ms.text()
-        );
+    /// Requests in all, if none fails.
+    pub(crate) const fn planned(&self) -> u64 {
+        self.planned
+    }
+
+    /// Rate, time left and latencies, in words.
+    pub(crate) fn text(&self, now: Nanos) -> String {
+        let seconds = now.since(self.started).as_secs_f64().max(f64::MIN_POSITIVE);
+        let rate = self.done() as f64 / seconds;
+        let mut text = format!("{rate:.1}/s");
+        if self.done() > 0 {
+            let left = self.planned.saturating_sub(self.done()) as f64 / rate;
+            let _ = write!(text, ", {left:.0} s left");
+        }
+        let (ttft, tpot) = (self.ttft_ms.text(), self.tpot_ms.text());
+        let _ = write!(text, ", TTFT {ttft} ms, TPOT {tpot} ms");
         if self.failed > 0 {
             let _ = write!(text, ", {} failed", self.failed);
         }
+        if self.phase == Phase::Warmup {
+            text.push_str(" (warm-up)");
+        }
         text
     }
-
-    /// Says something above the bar.
-    pub(crate) fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| anstream::eprintln!("{text}")),
-            None => anstream::eprintln!("{text}"),
-        }
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-fn bar(planned: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(planned), ProgressDrawTarget::stderr_with_hz(10));
-    let style = ProgressStyle::with_template("{bar:16} {pos}/{len} requests, {wide_msg}");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 /// A moving average that forgets slowly, for people to watch; no result comes from it.
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Average {
     value: Option<f64>,
 }
@@ -128,5 +101,18 @@ impl Average {
 
     fn text(&self) -> String {
         self.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Progress;
+    use turnbench_model::{Nanos, Phase};
+
+    #[test]
+    fn before_the_first_answer_no_time_left_is_made_up() {
+        let progress = Progress::start(Phase::Warmup, 3, Nanos::ZERO);
+        let text = progress.text(Nanos::from_millis(5_000));
+        assert_eq!(text, "0.0/s, TTFT - ms, TPOT - ms (warm-up)");
     }
 }
