@@ -145,7 +145,7 @@ fn texts_that_cannot_be_understood_are_refused() {
         ),
         (
             ["--url", "http://u:p@h"],
-            "--url `http://u:p@h`: a user name or password in it is not sent, use --header\nhint: \
+            "--url `http://***@h`: a user name or password in it is not sent, use --header\nhint: \
              give a base url such as http://localhost:8000"
                 .to_owned(),
         ),
