@@ -207,13 +207,14 @@ Latency             280 [275, 284]  287 [284, ?]    -
 ",
     );
     assert_eq!(demo_text(&report), None);
+    assert!(client_text(&report).contains("answers stamped by the client itself"));
 }
 
 #[test]
 fn the_compatible_mode_did_not_ask_what_was_cached() {
     let mut report = build(&conversations(1, false));
     report.plan.compat = turnbench_model::Compat::Vllm;
-    assert!(turns_text(&report).contains("cached: not known, --compat vllm"));
+    assert!(turns_text(&report).contains("cached: not known; like the reference, --compat vllm"));
 }
 
 #[test]

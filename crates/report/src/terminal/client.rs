@@ -11,7 +11,7 @@ pub fn client_text(report: &RunReport) -> String {
     }
     let late = tail(&client.send_lateness_ms, "late");
     let mut text = labelled("client", &format!("requests sent {late}"));
-    text.push_str(&labelled("", &receiving(client)));
+    text.push_str(&labelled("", &receiving(client, report.plan.request.stream)));
     if client.record_waits > 0 {
         let waits = counted(client.record_waits, "record");
         text.push_str(&labelled("", &format!("{waits} had to wait for the recorder")));
@@ -20,23 +20,27 @@ pub fn client_text(report: &RunReport) -> String {
 }
 
 /// How late bytes were read, and which times contain that.
-fn receiving(client: &ClientTrust) -> String {
+fn receiving(client: &ClientTrust, streamed: bool) -> String {
+    let (time, stamped) = if streamed { ("TTFT", "first token") } else { ("latency", "answer") };
     let read = match client.client_delay_ms.count {
         0 => String::new(),
         _ => format!("bytes read {}, ", tail(&client.client_delay_ms, "after arrival")),
     };
     match client.kernel_stamped_ratio {
-        None => format!("{read}no first token"),
-        Some(ratio) if ratio >= 1.0 && !read.is_empty() => {
-            format!("{read}which no TTFT contains: the kernel stamped every first token")
+        None => format!("{read}no {stamped}"),
+        Some(ratio) if ratio >= 1.0 && read.is_empty() => {
+            format!("the kernel stamped every {stamped}")
+        }
+        Some(ratio) if ratio >= 1.0 => {
+            format!("{read}which no {time} contains: the kernel stamped every {stamped}")
         }
         Some(ratio) if ratio > 0.0 => format!(
-            "{read}the kernel stamped {:.0} % of first tokens, the others contain the client's \
+            "{read}the kernel stamped {:.0} % of {stamped}s, the others contain the client's \
              own delay",
             (ratio * 100.0).clamp(1.0, 99.0)
         ),
         Some(_) => format!(
-            "{read}first tokens stamped by the client itself, so that its own delay is in their \
+            "{read}{stamped}s stamped by the client itself, so that its own delay is in their \
              times"
         ),
     }

@@ -45,7 +45,7 @@ fn cached_note(report: &RunReport) -> String {
     if cache.reporting_requests == 0 {
         let why = match report.plan.compat {
             Compat::Vllm => {
-                "cached: not known, --compat vllm does not ask for usage, as the reference does not"
+                "cached: not known; like the reference, --compat vllm does not ask for usage"
             }
             Compat::None => {
                 "cached: not reported by the server (vLLM: --enable-prompt-tokens-details, SGLang: \
