@@ -2,6 +2,7 @@
 path of a checkout (or of an unpacked source distribution) is an argument."""
 
 import importlib.util
+import math
 import os
 import platform
 import subprocess
@@ -84,7 +85,10 @@ def versions(turnbench: Path) -> str:
 
 
 def spread(values: list[float], digits: int = 2) -> str:
-    """Median with the least and the most."""
+    """Median with the least and the most; values that are not known are left out."""
+    values = [value for value in values if not math.isnan(value)]
+    if not values:
+        return "-"
     low, high = min(values), max(values)
     return f"{median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 

@@ -71,11 +71,13 @@ def measure(args: argparse.Namespace, client: list, flags: list, work: Path, **o
 
 
 def errors_ms(result: Result) -> list[float]:
-    """How much later the client saw each first token than the server had it sent, less the same
-    for the request: the client's TTFT against the server's. Matched by the order of sending."""
-    paired = zip(result.rows, result.truth)
+    """How far each TTFT of the client is from the server's: from the arrival of the request to the
+    first token's way into the kernel. Requests are matched by their order, so there is nothing to
+    say about a run whose client lost some."""
+    if len(result.rows) != len(result.truth):
+        return [math.nan]
     return [row["ttft_ms"] - (entry["first_token_unix_ns"] - entry["arrival_unix_ns"]) / 1e6
-            for row, entry in paired]
+            for row, entry in zip(result.rows, result.truth)]
 
 
 def percentile(values: list[float], share: float) -> float:
