@@ -108,7 +108,12 @@ fn replay(
         run_dir.map(|run_dir| run_dir.create_lines(RECORDS_FILE)).transpose().or_usage()?;
     let clock = Arc::clone(prepared.connector.clock());
     let phase = if prepared.plan.load.warmup_step { Phase::Warmup } else { Phase::Main };
-    let progress = Progress::start(phase, control.planned_requests(), clock.now());
+    let progress = Progress::start(
+        phase,
+        prepared.plan.request.stream,
+        control.planned_requests(),
+        clock.now(),
+    );
     let recorder = Recorder {
         lines,
         screen: Screen::start(progress, Arc::clone(&clock))?,

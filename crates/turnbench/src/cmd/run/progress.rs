@@ -6,6 +6,8 @@ use turnbench_model::{Nanos, Phase, RequestRecord};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {
     phase: Phase,
+    /// Whether answers are streamed: a whole answer has no time to first token.
+    stream: bool,
     planned: u64,
     started: Nanos,
     completed: u64,
@@ -16,9 +18,10 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// A phase with `planned` requests that begins at `now`.
-    pub(crate) fn start(phase: Phase, planned: u64, now: Nanos) -> Self {
+    pub(crate) fn start(phase: Phase, stream: bool, planned: u64, now: Nanos) -> Self {
         Self {
             phase,
+            stream,
             planned,
             started: now,
             completed: 0,
@@ -33,6 +36,11 @@ impl Progress {
         self.phase
     }
 
+    /// Another phase, which begins at `now`.
+    pub(crate) fn next(self, phase: Phase, planned: u64, now: Nanos) -> Self {
+        Self::start(phase, self.stream, planned, now)
+    }
+
     /// Takes in a record.
     pub(crate) fn record(&mut self, record: &RequestRecord) {
         if !record.last_attempt {
@@ -44,8 +52,8 @@ impl Progress {
         }
         self.completed += 1;
         let stamps = &record.stamps;
-        if let (Some(sent), Some(first), Some(last)) =
-            (stamps.sent_ns, stamps.first_token, stamps.last_token)
+        if let (true, Some(sent), Some(first), Some(last)) =
+            (self.stream, stamps.sent_ns, stamps.first_token, stamps.last_token)
         {
             self.ttft_ms.add(first.at_ns.since(sent).as_millis_f64());
             let chunks = record.answer.chunks_ns.len();
@@ -111,7 +119,7 @@ mod tests {
 
     #[test]
     fn before_the_first_answer_no_time_left_is_made_up() {
-        let progress = Progress::start(Phase::Warmup, 3, Nanos::ZERO);
+        let progress = Progress::start(Phase::Warmup, true, 3, Nanos::ZERO);
         let text = progress.text(Nanos::from_millis(5_000));
         assert_eq!(text, "0.0/s, TTFT - ms, TPOT - ms (warm-up)");
     }

@@ -78,7 +78,7 @@ impl Recorder<'_> {
     fn tell(&mut self, record: &RequestRecord) {
         if record.phase != self.progress.phase() {
             let planned = self.control.planned_requests();
-            self.progress = Progress::start(record.phase, planned, self.clock.now());
+            self.progress = self.progress.next(record.phase, planned, self.clock.now());
         }
         self.progress.record(record);
         if self.told.failures
