@@ -257,7 +257,7 @@ impl Attempt {
         connection: &mut Connection,
         sink: &mut impl BodySink,
     ) -> Result<(), TransportError> {
-        let mut is_done_said = false;
+        let mut until = None;
         while !self.reader.is_done() {
             let read = poll_fn(|context| {
                 SCRATCH.with_borrow_mut(|scratch| {
@@ -267,15 +267,18 @@ impl Attempt {
                     Poll::Ready(self.take_read(buffer.filled(), received))
                 })
             });
-            if is_done_said {
-                let Ok(read) = tokio::time::timeout(END_AFTER_DONE, read).await else {
+            if let Some(until) = until {
+                let Ok(read) = tokio::time::timeout_at(until, read).await else {
                     let limit_ms = END_AFTER_DONE.as_millis() as u64;
                     return Err(TransportError::Timeout { limit_ms });
                 };
                 read?;
             } else {
                 read.await?;
-                is_done_said = says_done(self.reader.body().bytes());
+                if says_done(self.reader.body().bytes()) {
+                    // The runtime's timer counts from its own clock.
+                    until = Some(after(END_AFTER_DONE));
+                }
             }
             if self.reader.body().bytes().len() >= SINK_BYTES
                 && let (Some(head), body) = self.reader.parts_mut()
@@ -317,10 +320,22 @@ impl Attempt {
     }
 }
 
-/// Whether a body ends with the last event of a stream.
+/// That long from now, on the runtime's clock.
+fn after(span: Duration) -> tokio::time::Instant {
+    tokio::time::sleep(span).deadline()
+}
+
+/// Whether the end of a body has the last event of a stream; comments may follow it.
 fn says_done(body: &[u8]) -> bool {
-    let said = body.trim_ascii_end().strip_suffix(b"[DONE]");
-    said.is_some_and(|before| before.trim_ascii_end().ends_with(b"data:"))
+    const LOOK_BACK: usize = 256;
+    let tail = &body[body.len().saturating_sub(LOOK_BACK)..];
+    let mut lines = tail.split(|byte| matches!(byte, b'\n' | b'\r'));
+    // The first piece may be the end of a line whose beginning is not in sight.
+    let whole = tail.len() == body.len() || lines.next().is_some();
+    whole
+        && lines.any(|line| {
+            line.strip_prefix(b"data:").is_some_and(|data| data.trim_ascii() == b"[DONE]")
+        })
 }
 
 /// Writes all slices, in as few calls as the kernel allows.

@@ -146,9 +146,10 @@ fn timeout(plan: &RequestPlan, max_tokens: Option<u32>) -> Nanos {
     plan.timeout_ns.max(Nanos(for_tokens * NANOS_PER_SEC))
 }
 
-/// Whether the conversation ends: the warm-up's end is the conversation's only if it has one turn.
+/// Whether the conversation ends with this attempt. A warm-up ends it only if it has one turn, and
+/// the run proper begins anew what failed there.
 fn ends_conversation(after: AfterAttempt, ticket: &Ticket, script: &Script) -> bool {
-    let goes_on = matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. });
-    let is_last = ticket.phase == Phase::Main || ticket.turn as usize == script.turns.len();
-    !goes_on && is_last
+    let is_over = !matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. });
+    let has_one_turn = after == AfterAttempt::ConversationFinished && script.turns.len() == 1;
+    is_over && (ticket.phase == Phase::Main || has_one_turn)
 }

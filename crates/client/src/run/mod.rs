@@ -149,12 +149,16 @@ fn run_shard(context: &Context<'_>, runtime: &Runtime, clients: impl Iterator<It
     runtime.block_on(async { while running.next().await.is_some() {} });
 }
 
-/// Header values that may be secrets; very short ones would blot out innocent text.
+/// The API key and the words of custom header values, which may be secrets; the longest first, so
+/// that no part of one is left. Short words would blot out innocent text.
 fn secrets(headers: &ChatHeaders) -> Vec<String> {
-    const LENGTH_MIN: usize = 6;
-    let custom = headers.custom.iter().map(|(_, value)| value);
-    let values = headers.api_key.iter().chain(custom);
-    values.filter(|value| value.len() >= LENGTH_MIN).cloned().collect()
+    const LENGTH_MIN: usize = 8;
+    let custom = headers.custom.iter().flat_map(|(_, value)| value.split_ascii_whitespace());
+    let words = headers.api_key.as_deref().into_iter().chain(custom);
+    let mut secrets: Vec<String> =
+        words.filter(|word| word.len() >= LENGTH_MIN).map(str::to_owned).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
 }
 
 /// The head of every request of the run.

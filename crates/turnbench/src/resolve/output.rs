@@ -18,6 +18,13 @@ pub(crate) struct OutputFiles {
 }
 
 impl OutputFiles {
+    /// Where failed requests go beside the statistics; nowhere in compat mode, and not beside a
+    /// device or pipe.
+    pub(crate) fn failed_requests(&self, own: bool) -> Option<PathBuf> {
+        let beside = self.stats_json.as_deref().filter(|path| !path.exists() || path.is_file());
+        beside.filter(|_| own).map(failed_requests_path)
+    }
+
     /// Checks that every file can be written; a file that was not there is not left behind.
     pub(crate) fn check(args: &RunArgs, now: Timestamp) -> Result<Self, Exit> {
         let files = Self {
@@ -25,7 +32,7 @@ impl OutputFiles {
             stats_json: args.stats_json_output.clone(),
             excel: args.excel_output.then(|| excel_path(args.num_clients, now)),
         };
-        let failed = files.stats_json.as_deref().map(failed_requests_path);
+        let failed = files.failed_requests(args.compat.is_none());
         for (flag, path) in [
             ("--output-file", &files.conversations),
             ("--stats-json-output", &files.stats_json),

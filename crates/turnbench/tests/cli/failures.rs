@@ -178,13 +178,18 @@ fn a_body_that_never_ends_is_cut_off_after_its_last_event() {
 #[test]
 fn a_key_that_the_server_repeats_is_not_recorded() {
     let case = Case::new(Behaviour::always("echo"));
-    let run = case.run(&["--api-key", "sk-very-secret", "-n", "1", "-v"]);
-    assert_eq!(run.code, Some(1), "{}", run.stderr);
-    for file in ["records.jsonl", "report.json", "plan.json"] {
-        let text = std::fs::read_to_string(case.path("run").join(file)).unwrap();
-        assert!(!text.contains("very-secret"), "{file}");
+    for key in
+        [["--api-key", "sk-very-secret"], ["--header", "Authorization: Bearer sk-very-secret"]]
+    {
+        let _ = std::fs::remove_dir_all(case.path("run"));
+        let run = case.run(&[&key[..], &["-n", "1", "-v"]].concat());
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        for file in ["records.jsonl", "report.json", "plan.json"] {
+            let text = std::fs::read_to_string(case.path("run").join(file)).unwrap();
+            assert!(!text.contains("very-secret"), "{file}");
+        }
+        assert!(!(run.stdout + &run.stderr).contains("very-secret"));
     }
-    assert!(!(run.stdout + &run.stderr).contains("very-secret"));
 }
 
 #[test]

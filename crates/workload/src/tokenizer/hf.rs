@@ -16,6 +16,8 @@ pub struct HfTokenizer {
     clean_up: bool,
     /// Whether decoding is nothing but putting the bytes of tokens together.
     is_byte_level: bool,
+    /// Whether the vocabulary has tokens of several words.
+    joins_words: bool,
     /// Added tokens, which are found in a text before anything else happens to it, that a cut
     /// between words could break.
     unbroken: Vec<String>,
@@ -46,11 +48,14 @@ impl HfTokenizer {
         let is_bpe = matches!(inner.get_model(), ModelWrapper::BPE(_));
         let clean_up = cleanup.applies(&read_config(directory)?, is_bpe);
         let is_byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
-        let ids = inner.get_vocab(true).into_values().max();
-        let vocab_size = ids.map_or(0, |id| id.saturating_add(1));
-        let added = inner.get_added_tokens_decoder().into_values().map(|token| token.content);
+        let vocab = inner.get_vocab(true);
+        let vocab_size = vocab.values().max().map_or(0, |id| id.saturating_add(1));
+        let added = inner.get_added_tokens_decoder();
+        let mut own = vocab.iter().filter(|(_, id)| !added.contains_key(id));
+        let joins_words = own.any(|(token, _)| joins_words(token));
+        let added = added.into_values().map(|token| token.content);
         let unbroken = added.filter(|content| !stands_apart(content)).collect();
-        Ok(Self { inner, clean_up, is_byte_level, unbroken, vocab_size })
+        Ok(Self { inner, clean_up, is_byte_level, joins_words, unbroken, vocab_size })
     }
 }
 
@@ -85,12 +90,24 @@ impl Tokenizer for HfTokenizer {
         let normalizes = self.inner.get_normalizer().is_some_and(|normalizer| {
             !matches!(normalizer, NormalizerWrapper::Sequence(all) if all.as_ref().is_empty())
         });
-        (self.unbroken.is_empty() || !normalizes)
+        !self.joins_words
+            && (self.unbroken.is_empty() || !normalizes)
             && !self.unbroken.iter().any(|token| text.contains(token.as_str()))
     }
 
     fn special_tokens_count(&self) -> u64 {
         self.inner.get_post_processor().map_or(0, |post| post.added_tokens(false)) as u64
+    }
+}
+
+/// Whether a token has a place inside at which words are cut apart. Without such tokens nothing is
+/// merged across a cut.
+fn joins_words(token: &str) -> bool {
+    // Only a blank or a line feed inside, spelled so, makes such a place.
+    let has_place = token.chars().skip(1).any(|c| matches!(c, '\u{120}' | '\u{10a}' | ' ' | '\n'));
+    has_place && {
+        let bytes = byte_level::token_bytes(token);
+        (1..bytes.len()).any(|at| words::cut(&bytes, at).is_some())
     }
 }
 
@@ -114,7 +131,7 @@ mod tests {
 
     use turnbench_model::Tokenizer;
 
-    use super::HfTokenizer;
+    use super::{HfTokenizer, joins_words};
     use crate::{DecodeCleanup, LoadError};
 
     fn folder(kind: &str) -> PathBuf {
@@ -157,5 +174,15 @@ mod tests {
         assert!(matches!(error(empty.path()), LoadError::NoTokenizerFile { .. }));
         std::fs::write(empty.path().join("tokenizer.json"), "{}").unwrap();
         assert!(matches!(error(empty.path()), LoadError::MalformedTokenizer { .. }));
+    }
+
+    #[test]
+    fn tokens_of_several_words_forbid_taking_words_apart() {
+        for token in ["\u{120}of\u{120}the", "of\u{120}the", ",\u{120}and", "a b"] {
+            assert!(joins_words(token), "{token}");
+        }
+        for token in ["\u{120}the", "the", "\u{120}\u{120}", ".\u{10a}\u{10a}", "\u{120}=\u{120}"] {
+            assert!(!joins_words(token), "{token}");
+        }
     }
 }

@@ -1,19 +1,21 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use turnbench_model::{Compat, Conversation, Message, RequestRecord};
+use turnbench_model::{Compat, Conversation, HistoryReasoning, Message, Plan, RequestRecord};
 
 /// `--print-content`: the messages of each request and its answer, as text.
 pub(crate) struct Content<'a> {
     conversations: &'a [Conversation],
     compat: Compat,
+    reasoning: HistoryReasoning,
     /// Answers so far, by conversation and turn.
-    answers: BTreeMap<(u32, u32), String>,
+    answers: BTreeMap<(u32, u32), Message>,
 }
 
 impl<'a> Content<'a> {
-    pub(crate) fn new(conversations: &'a [Conversation], compat: Compat) -> Self {
-        Self { conversations, compat, answers: BTreeMap::new() }
+    pub(crate) fn new(conversations: &'a [Conversation], plan: &Plan) -> Self {
+        let (compat, reasoning) = (plan.compat, plan.request.history_reasoning);
+        Self { conversations, compat, reasoning, answers: BTreeMap::new() }
     }
 
     /// What one attempt sent and got.
@@ -36,7 +38,8 @@ impl<'a> Content<'a> {
         if let Some(failure) = record.outcome.failure() {
             let _ = writeln!(text, "failed: {}: {}", failure.kind.name(), failure.message);
         } else {
-            self.answers.insert((record.conversation, record.turn), answer.content.clone());
+            self.answers
+                .insert((record.conversation, record.turn), answer.to_message(self.reasoning));
         }
         text.push_str(&"-".repeat(70));
         text.push('\n');
@@ -51,13 +54,22 @@ impl<'a> Content<'a> {
     ) {
         let show = |text: &mut String, message: &Message| {
             let _ = writeln!(text, "  {}: {}", message.role, message.content.text());
+            for (key, value) in &message.extra {
+                let _ = writeln!(text, "    {key}: {value}");
+            }
         };
         for (turn, span) in (1..=record.turn).zip(conversation.turns(self.compat)) {
-            for message in &conversation.messages[span.messages] {
+            for message in &conversation.messages[span.messages.clone()] {
                 show(text, message);
             }
-            if let Some(answer) = self.answers.get(&(record.conversation, turn)) {
-                let _ = writeln!(text, "  assistant: {answer}");
+            let recorded = span.answer.filter(|_| span.keeps_recorded && turn < record.turn);
+            match recorded.map(|answer| &conversation.messages[answer]) {
+                Some(recorded) => show(text, recorded),
+                None => {
+                    if let Some(answer) = self.answers.get(&(record.conversation, turn)) {
+                        show(text, answer);
+                    }
+                }
             }
         }
     }

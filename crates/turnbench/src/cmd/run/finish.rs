@@ -5,8 +5,8 @@ use turnbench_client::run::RunEnd;
 use turnbench_metrics::{ConversationCounts, FailedRequest, ReportInput, RunFacts, RunReport};
 use turnbench_model::{Compat, FailureKind, Phase, RequestRecord, TokenCounts, TokenizerSource};
 use turnbench_report::{
-    StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path,
-    generation_parameters, stats_json,
+    StatsKeys, Workbook, conversations_json, failed_requests_json, generation_parameters,
+    stats_json,
 };
 use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir, RunDirError, TOKEN_COUNTS_FILE};
 use turnbench_workload::{CountOptions, count_tokens};
@@ -137,8 +137,7 @@ fn write_outputs(
             problems,
             stats_json(&rows, keys).map_err(Into::into).and_then(|text| write(path, text)),
         );
-        if keys == StatsKeys::All {
-            let path = failed_requests_path(path);
+        if let Some(path) = prepared.outputs.failed_requests(keys == StatsKeys::All) {
             let failed: Vec<_> = input.records.iter().filter_map(FailedRequest::of).collect();
             let text = failed_requests_json(&failed);
             keep(problems, text.map_err(Into::into).and_then(|text| write(&path, text)));
@@ -202,11 +201,15 @@ fn exit_code(report: &RunReport, records: &[RequestRecord]) -> ExitCode {
     if requests.completed > 0 && requests.completed >= requests.failed {
         return ExitCode::Done;
     }
-    output::warn(format!(
-        "{} of {} requests completed, fewer than half",
-        requests.completed,
-        requests.completed + requests.failed
-    ));
+    if requests.completed == 0 {
+        output::warn("no request completed");
+    } else {
+        output::warn(format!(
+            "{} of {} requests completed, fewer than half",
+            requests.completed,
+            requests.completed + requests.failed
+        ));
+    }
     let no_connection = failures().all(|failure| failure.kind == FailureKind::Connect);
     if requests.completed == 0 && requests.failed > 0 && no_connection {
         ExitCode::Unreachable

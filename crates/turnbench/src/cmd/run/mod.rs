@@ -67,7 +67,11 @@ pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
     // Until the very end: counting the tokens of a long run may take a while too.
     let _signals = interrupt::watch(&control)?;
     let (end, recorded) = replay(args, &prepared, &control, run_dir.as_ref())?;
-    finish::finish(args, &prepared, run_dir.as_ref(), &end, recorded)
+    let mut finished = finish::finish(args, &prepared, run_dir.as_ref(), &end, recorded)?;
+    if control.is_stopped() {
+        finished.code = ExitCode::Interrupted;
+    }
+    Ok(finished)
 }
 
 /// Who sends what. A workload of which nothing would be sent is refused, except where the reference
@@ -124,7 +128,7 @@ fn replay(
             failures: args.verbose,
             content: args
                 .print_content
-                .then(|| Content::new(&prepared.conversations, prepared.plan.compat)),
+                .then(|| Content::new(&prepared.conversations, &prepared.plan)),
         },
     };
     let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
