@@ -74,7 +74,9 @@ proptest! {
 
     #[test]
     fn any_tokenizer_name_is_taken_or_refused(name in ".{0,40}") {
-        let _ = TokenizerSpec::parse(&name);
+        if let Err(error) = TokenizerSpec::parse(&name) {
+            prop_assert!(error.to_string().contains(", allowed is "), "{}", error);
+        }
     }
 }
 
