@@ -37,6 +37,8 @@ pub enum JsonStyle {
 pub struct ConversationBody {
     style: JsonStyle,
     bytes: Vec<u8>,
+    /// Length of what stands before the messages.
+    head: usize,
     messages_count: u32,
 }
 
@@ -47,7 +49,14 @@ impl ConversationBody {
         let mut object = Object::open(style, &mut bytes);
         object.text("model", model);
         object.key("messages").push(b'[');
-        Self { style, bytes, messages_count: 0 }
+        let head = bytes.len();
+        Self { style, bytes, head, messages_count: 0 }
+    }
+
+    /// Takes all messages out.
+    pub fn clear(&mut self) {
+        self.bytes.truncate(self.head);
+        self.messages_count = 0;
     }
 
     /// Appends a message with all its keys: role, content, then the others in their order.

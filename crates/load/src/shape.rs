@@ -1,4 +1,4 @@
-use turnbench_model::{Compat, Conversation};
+use turnbench_model::{Conversation, TurnRules};
 
 /// As much of a conversation as the driver needs to know.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -35,7 +35,7 @@ impl ConversationShape {
 impl From<&Conversation> for ConversationShape {
     fn from(conversation: &Conversation) -> Self {
         let turns = conversation
-            .turns(Compat::None)
+            .turns(TurnRules::default())
             .into_iter()
             .map(|span| TurnShape { messages_sent: span.messages.end as u32 })
             .collect();
@@ -57,7 +57,7 @@ mod tests {
 
     fn check(roles: &[&str], messages_sent: &[u32], plain_turns: u32) {
         let messages = roles.iter().map(|role| Message::new(role, "x")).collect();
-        let shape = ConversationShape::from(&Conversation { id: "c".into(), messages });
+        let shape = ConversationShape::from(&Conversation::new("c", messages));
         let sent: Vec<_> = shape.turns.iter().map(|turn| turn.messages_sent).collect();
         assert_eq!((sent.as_slice(), shape.plain_turns), (messages_sent, plain_turns), "{roles:?}");
     }
@@ -75,7 +75,7 @@ mod tests {
     fn a_message_with_further_keys_is_not_plain() {
         let mut message = Message::new("user", "x");
         message.extra.insert("name".to_owned(), "ann".into());
-        let conversation = Conversation { id: "c".into(), messages: vec![message] };
+        let conversation = Conversation::new("c", vec![message]);
         assert_eq!(ConversationShape::from(&conversation).plain_turns, 0);
     }
 }

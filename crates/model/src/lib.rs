@@ -4,13 +4,11 @@
 //! and their serialised form only; it opens no file, no socket and starts no thread.
 //!
 //! ```
-//! use turnbench_model::{Compat, Conversation, Message};
+//! use turnbench_model::{Conversation, Message, TurnRules};
 //!
-//! let conversation = Conversation {
-//!     id: "CONV_ID_0".to_owned(),
-//!     messages: vec![Message::new("user", "hi"), Message::new("assistant", "hello")],
-//! };
-//! assert_eq!(conversation.turns(Compat::None).len(), 1);
+//! let messages = vec![Message::new("user", "hi"), Message::new("assistant", "hello")];
+//! let conversation = Conversation::new("CONV_ID_0", messages);
+//! assert_eq!(conversation.turns(TurnRules::default()).len(), 1);
 //! ```
 
 mod clock;
@@ -26,14 +24,14 @@ mod stamps;
 mod tokenizer;
 
 pub use clock::{Clock, ManualClock, MonotonicClock};
-pub use conversation::{Conversation, TurnSpan};
+pub use conversation::{Conversation, Parent, RecordedTurn, TurnRules, TurnSpan};
 pub use conversation_stats::ConversationStats;
 pub use message::{Content, Message};
 pub use nanos::Nanos;
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use plan::{
-    Compat, HistoryReasoning, LoadPlan, PLAN_SCHEMA_VERSION, Plan, RequestPlan, Sampling, Target,
-    TokenizerSource, WorkloadPlan, WorkloadSource,
+    Compat, History, HistoryReasoning, LoadPlan, PLAN_SCHEMA_VERSION, Plan, RequestPlan, Sampling,
+    Target, TokenizerSource, WorkloadPlan, WorkloadSource,
 };
 pub use record::{Answer, CountSource, Phase, RequestRecord, TokenCounts, Usage};
 pub use stamps::{Received, StampSource, Stamps};

@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Nanos;
+use crate::{Nanos, TurnRules};
 
 /// Version of the plan's serialised form.
 pub const PLAN_SCHEMA_VERSION: u32 = 1;
@@ -62,8 +62,8 @@ pub struct WorkloadPlan {
     pub model: String,
     /// Input file as typed.
     pub input_file: String,
-    /// SHA-256 of the input file, in hex.
-    pub input_sha256: String,
+    /// SHA-256 of the input file, in hex; `None` when not all of it was read.
+    pub input_sha256: Option<String>,
     /// What the input file holds.
     pub source: WorkloadSource,
     /// Conversations in the workload.
@@ -83,8 +83,11 @@ pub enum WorkloadSource {
         /// (name, text) pairs, e.g. `("input_num_tokens", "Constant[500]")`.
         parameters: Vec<(String, String)>,
     },
-    /// A list of conversations.
-    Conversations,
+    /// A data set or trace.
+    DataSet {
+        /// Its format, e.g. `mooncake`.
+        format: String,
+    },
 }
 
 /// Where tokens are counted.
@@ -161,12 +164,34 @@ pub struct RequestPlan {
     pub send_conversation_id: bool,
     /// Fail answers that differ from the data set's (`--verify-output`).
     pub verify_output: bool,
+    /// Whose answers become history.
+    #[serde(default)]
+    pub history: History,
     /// Whether reasoning text goes into the history.
     pub history_reasoning: HistoryReasoning,
     /// Extra keys of every request body.
     pub extra_body: Map<String, Value>,
     /// Exact behaviour of a reference program.
     pub compat: Compat,
+}
+
+impl RequestPlan {
+    /// How conversations are taken apart into turns.
+    pub const fn turn_rules(&self) -> TurnRules {
+        TurnRules { compat: self.compat, history: self.history }
+    }
+}
+
+/// Whose answers become the history of later turns.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// The server's own, exactly as received, except where recorded messages refer to the recorded
+    /// answer (results of its tool calls).
+    #[default]
+    Live,
+    /// The recorded ones, where there are any.
+    Recorded,
 }
 
 /// What becomes of an answer's reasoning text in the history.

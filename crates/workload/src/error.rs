@@ -1,4 +1,5 @@
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use turnbench_model::TokenizerError;
@@ -10,7 +11,7 @@ use turnbench_random::RandomError;
 #[non_exhaustive]
 pub enum WorkloadError {
     /// The input file could not be read.
-    #[error("--input-file: cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     ReadInput {
         /// The file.
         path: PathBuf,
@@ -54,11 +55,27 @@ pub enum WorkloadError {
         /// What was expected or found.
         problem: String,
     },
+    /// A row of a JSON file is malformed, or the file ends within it.
+    #[error("{}:{line}: malformed JSON in item {item}, at byte {offset}: {problem}", path.display())]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Number of the row, from 0.
+        item: u64,
+        /// Offset in the (decompressed) file.
+        offset: u64,
+        /// What was expected or found.
+        problem: String,
+    },
     /// A value in a JSON file is not what it must be.
-    #[error("{}: {field} {seen}, allowed is {allowed}{}", path.display(), hint_line(*hint))]
+    #[error("{}: {field} {seen}, allowed is {allowed}{}", place(path, *line), hint_line(*hint))]
     Field {
         /// The file.
         path: PathBuf,
+        /// Line where the row begins, in files of one row a line.
+        line: Option<NonZeroU64>,
         /// JSON path, e.g. `prompt_input.num_tokens.min` or `[3].messages[0].role`.
         field: String,
         /// What was found there: `is …`, or `is missing`.
@@ -68,18 +85,23 @@ pub enum WorkloadError {
         /// A way out, where there is one to name.
         hint: Option<&'static str>,
     },
-    /// Two conversations share an id.
-    #[error("{}: [{second}].id is {id:?}, as [{first}].id already is, allowed is an id that no \
-             other conversation has", path.display())]
-    DuplicateId {
+    /// A file is of no known format.
+    #[error("{}: {seen}, which is none of the known formats: {}\nhint: --input-format NAME, where \
+             the file is one of them; docs/formats.md describes each", path.display(), format_names())]
+    UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// The id.
-        id: String,
-        /// Index of the first conversation with it.
-        first: usize,
-        /// Index of the second.
-        second: usize,
+        /// What it looks like.
+        seen: String,
+    },
+    /// A file could be of several formats.
+    #[error("{}: it could be {}\nhint: --input-format {}", path.display(),
+            candidates.join(" or "), candidates.first().unwrap_or(&""))]
+    AmbiguousFormat {
+        /// The file.
+        path: PathBuf,
+        /// Names of the formats.
+        candidates: Vec<&'static str>,
     },
     /// A parameter from which nothing can be drawn.
     #[error("cannot draw {field}: {source}")]
@@ -165,6 +187,20 @@ fn text_file_hint(config: &Path, file: &Path) -> String {
             "hint: it was looked for in the working directory, {working}, and beside the config, in \
              {beside}"
         )
+    }
+}
+
+/// All formats, for people.
+fn format_names() -> String {
+    let names: Vec<&str> = crate::FORMATS.iter().map(|format| format.name).collect();
+    names.join(", ")
+}
+
+/// A file, and the line in it.
+fn place(path: &Path, line: Option<NonZeroU64>) -> String {
+    match line {
+        Some(line) => format!("{}:{line}", path.display()),
+        None => path.display().to_string(),
     }
 }
 

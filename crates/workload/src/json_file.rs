@@ -1,3 +1,4 @@
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -33,6 +34,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Value, WorkloadError> {
 #[derive(Clone, Debug)]
 pub(crate) struct Node<'a> {
     path: &'a Path,
+    line: Option<NonZeroU64>,
     pub(crate) field: String,
     value: Option<&'a Value>,
 }
@@ -40,7 +42,17 @@ pub(crate) struct Node<'a> {
 impl<'a> Node<'a> {
     /// The whole document.
     pub(crate) fn root(path: &'a Path, value: &'a Value) -> Self {
-        Self { path, field: String::new(), value: Some(value) }
+        Self { path, line: None, field: String::new(), value: Some(value) }
+    }
+
+    /// A row of a file with one a line.
+    pub(crate) fn row(path: &'a Path, line: u64, value: &'a Value) -> Self {
+        Self { line: NonZeroU64::new(line), ..Self::root(path, value) }
+    }
+
+    /// An item (from 0) of a file that is one list.
+    pub(crate) fn item(path: &'a Path, index: u64, value: &'a Value) -> Self {
+        Self { field: format!("[{index}]"), ..Self::root(path, value) }
     }
 
     /// The value under `key`, present or not.
@@ -49,7 +61,8 @@ impl<'a> Node<'a> {
             "" => key.to_owned(),
             field => format!("{field}.{key}"),
         };
-        Self { path: self.path, field, value: self.value.and_then(|value| value.get(key)) }
+        let value = self.value.and_then(|value| value.get(key));
+        Self { path: self.path, line: self.line, field, value }
     }
 
     /// The items of a list.
@@ -57,6 +70,7 @@ impl<'a> Node<'a> {
         let items = self.value?.as_array()?;
         Some(items.iter().enumerate().map(|(index, item)| Self {
             path: self.path,
+            line: self.line,
             field: format!("{}[{index}]", self.field),
             value: Some(item),
         }))
@@ -95,6 +109,7 @@ impl<'a> Node<'a> {
     ) -> WorkloadError {
         WorkloadError::Field {
             path: self.path.to_owned(),
+            line: self.line,
             field: if self.field.is_empty() { "the document".into() } else { self.field.clone() },
             seen: self.value.map_or_else(|| "is missing".to_owned(), seen),
             allowed: allowed.to_owned(),

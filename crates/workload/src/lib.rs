@@ -9,23 +9,23 @@
 //! ```no_run
 //! use std::path::Path;
 //! use turnbench_workload::{
-//!     DecodeCleanup, Input, InputFile, TokenizerSpec, generate, load_tokenizer,
-//!     write_conversations_json,
+//!     DecodeCleanup, Input, TokenizerSpec, generate, load_tokenizer, write_conversations_json,
 //! };
 //!
-//! let file = InputFile::read(Path::new("generate_multi_turn.json"))?;
-//! let Input::Generator(config) = file.input else { panic!("a list of conversations") };
+//! let input = Input::open(Path::new("generate_multi_turn.json"), None)?;
+//! let Input::Generator(file) = input else { panic!("a data set") };
 //! let source = TokenizerSpec::parse("builtin:o200k_base")?;
 //! let loaded = load_tokenizer(&source, DecodeCleanup::Auto)?;
-//! let conversations = generate(&config, &loaded.tokenizer, 0)?;
+//! let conversations = generate(&file.config, &loaded.tokenizer, 0)?;
 //! write_conversations_json(&conversations, 4, &mut std::io::stdout().lock())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod config;
-mod conversations;
+mod data_set;
 mod distribution;
 mod error;
+mod format;
 mod generate;
 mod input;
 mod json_file;
@@ -36,14 +36,21 @@ mod tokenizer;
 mod warning;
 
 pub use config::GeneratorConfig;
-pub use conversations::write_conversations_json;
+pub use data_set::{
+    ConversationStream, DataSet, DataSource, Filters, OverModelLen, ReadOptions, ReadReport,
+    Selection, SkipCount,
+};
 pub use distribution::Distribution;
 pub use error::{TextPart, WorkloadError};
+pub use format::{
+    Container, Contents, FORMATS, Format, Item, JsonRows, Peek, ReadState, Reader, Row, Skipped,
+    Source, write_conversations_json,
+};
 pub use generate::{generate, generate_from};
-pub use input::{Input, InputFile};
+pub use input::{GeneratorFile, Input};
 pub use number::Number;
 pub use stats::conversation_stats;
-pub use token_counts::{CountOptions, count_tokens};
+pub use token_counts::{CountOptions, count_tokens, message_tokens};
 pub use tokenizer::{
     BuiltinTokenizer, DecodeCleanup, HfTokenizer, HubSettings, JinjaTemplate, LoadError, Loaded,
     TokenizerSpec, load_tokenizer, load_tokenizer_with,

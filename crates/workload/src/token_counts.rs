@@ -1,15 +1,15 @@
 use rayon::prelude::*;
 use serde_json::Value;
 use turnbench_model::{
-    Compat, Conversation, HistoryReasoning, Message, RequestRecord, TokenCounts, Tokenizer,
-    TokenizerError,
+    Conversation, HistoryReasoning, Message, RequestRecord, TokenCounts, Tokenizer, TokenizerError,
+    TurnRules,
 };
 
 /// How the tokens of a run are counted.
 #[derive(Clone, Copy, Debug)]
 pub struct CountOptions {
-    /// Whose way of counting turns.
-    pub compat: Compat,
+    /// How conversations were taken apart.
+    pub rules: TurnRules,
     /// Whether reasoning went into the history.
     pub reasoning: HistoryReasoning,
     /// Leave out conversations for all of whose requests the server reported its usage: for
@@ -62,7 +62,7 @@ fn count_conversation(
     if options.only_missing && indices.iter().all(|&index| has_counts(&records[index])) {
         return Ok(Vec::new());
     }
-    let spans = conversation.turns(options.compat);
+    let spans = conversation.turns(options.rules);
     let mut history = 0;
     // Turns whose messages are in `history`, and tokens of the last of these messages.
     let (mut turns, mut question) = (0, 0);
@@ -71,6 +71,9 @@ fn count_conversation(
         let record = &records[index];
         while turns < record.turn as usize {
             let Some(span) = spans.get(turns) else { break };
+            if span.standalone {
+                history = 0;
+            }
             for message in &conversation.messages[span.messages.clone()] {
                 question = message_tokens(message, tokenizer)?;
                 history += question;
@@ -109,7 +112,10 @@ fn has_counts(record: &RequestRecord) -> bool {
 }
 
 /// Tokens of a message's text: its content, and for an answer its reasoning and tool calls.
-fn message_tokens(message: &Message, tokenizer: &dyn Tokenizer) -> Result<u64, TokenizerError> {
+///
+/// # Errors
+/// When the tokenizer fails.
+pub fn message_tokens(message: &Message, tokenizer: &dyn Tokenizer) -> Result<u64, TokenizerError> {
     let mut tokens = tokenizer.count(&message.content.text())?;
     if let Some(reasoning) = message.extra.get("reasoning_content").and_then(Value::as_str) {
         tokens += tokenizer.count(reasoning)?;

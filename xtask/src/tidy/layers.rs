@@ -33,7 +33,7 @@ const LAYERS: &[Layer] = &[
     layer("load", 1, &["model", "random"]),
     layer("metrics", 1, &["model"]),
     layer("kvcache", 1, &["model"]),
-    layer("workload", 2, &["model", "random"]),
+    layer("workload", 2, &["model", "random", "kvcache", "metrics"]),
     layer("client", 2, &["model", "load", "socket", "random"]),
     layer("simserver", 2, &["model", "kvcache", "socket"]),
     layer("report", 2, &["model", "metrics"]),

@@ -131,7 +131,7 @@ impl Client<'_> {
             max_tokens: turn.max_tokens,
             min_tokens: turn.min_tokens,
             ignore_eos: plan.ignore_eos,
-            extra_body: (!plan.extra_body.is_empty()).then_some(&plan.extra_body),
+            extra_body: (!script.extra_body.is_empty()).then_some(&script.extra_body),
         }
         .write(style, &mut self.tail);
         self.head.clear();

@@ -20,6 +20,9 @@ impl Dialogue {
     pub(crate) fn begin_turn(&mut self, script: &Script, turn: u32) -> &[u8] {
         if self.turns_begun < turn {
             if let Some(turn) = script.turns.get(turn as usize - 1) {
+                if turn.span.standalone {
+                    self.body.clear();
+                }
                 for message in &script.messages[turn.span.messages.clone()] {
                     self.body.push(message);
                 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use turnbench_model::{Conversation, Message, RequestPlan, TurnSpan};
+use serde_json::{Map, Value};
+use turnbench_model::{Compat, Conversation, Message, RequestPlan, TurnSpan};
 
 /// A conversation prepared for replay: nothing about it is worked out while the run goes.
 #[derive(Clone, Debug)]
@@ -11,6 +12,9 @@ pub struct Script {
     pub messages: Vec<Message>,
     /// Its turns.
     pub turns: Vec<TurnScript>,
+    /// Keys of every request besides those that turnbench sets: the data set's, and over them the
+    /// plan's.
+    pub extra_body: Map<String, Value>,
 }
 
 /// One turn of a script.
@@ -26,27 +30,40 @@ pub struct TurnScript {
 
 impl Script {
     /// Prepares a conversation. `answer_tokens` has the tokens of each turn's recorded answer, by
-    /// the local tokenizer; `None` where there is no answer or no tokenizer.
+    /// the local tokenizer; `None` where there is no answer or no tokenizer. Lengths that the data
+    /// set states go before these.
     pub fn new(
         conversation: &Conversation,
         answer_tokens: &[Option<u32>],
         plan: &RequestPlan,
     ) -> Self {
         let turns = conversation
-            .turns(plan.compat)
+            .turns(plan.turn_rules())
             .into_iter()
             .enumerate()
             .map(|(index, span)| {
-                let recorded = answer_tokens.get(index).copied().flatten();
+                let counted = answer_tokens.get(index).copied().flatten();
+                let recorded = conversation
+                    .recorded_turn(index)
+                    .map(|turn| (turn.min_tokens, turn.max_tokens))
+                    .filter(|lengths| plan.compat == Compat::None && *lengths != (None, None));
+                let (min_tokens, max_tokens) = recorded.unwrap_or((counted, counted));
                 TurnScript {
                     span,
-                    max_tokens: limit(plan.limit_max_tokens, recorded),
-                    min_tokens: limit(plan.limit_min_tokens, recorded)
+                    max_tokens: limit(plan.limit_max_tokens, max_tokens),
+                    min_tokens: limit(plan.limit_min_tokens, min_tokens)
                         .filter(|_| plan.send_min_tokens),
                 }
             })
             .collect();
-        Self { id: conversation.id.as_str().into(), messages: conversation.messages.clone(), turns }
+        let mut extra_body = conversation.request.clone();
+        extra_body.extend(plan.extra_body.clone());
+        Self {
+            id: conversation.id.as_str().into(),
+            messages: conversation.messages.clone(),
+            turns,
+            extra_body,
+        }
     }
 
     /// The recorded answer of a turn (from 0).

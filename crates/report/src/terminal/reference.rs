@@ -92,7 +92,7 @@ impl std::fmt::Display for ParameterValue {
 pub fn generation_parameters(plan: &Plan) -> &[(String, String)] {
     match &plan.workload.source {
         WorkloadSource::Generator { parameters } => parameters,
-        WorkloadSource::Conversations => &[],
+        WorkloadSource::DataSet { .. } => &[],
     }
 }
 

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{TokenizerArgs, number};
+use super::{DataSetArgs, TokenizerArgs, number};
 
 /// `turnbench generate`.
 #[derive(Debug, Args)]
@@ -12,7 +12,7 @@ use super::{TokenizerArgs, number};
     -m builtin:o200k_base --seed 0 -o conversations.json"
 )]
 pub(crate) struct GenerateArgs {
-    /// Generator config ("filetype": "generate_conversations")
+    /// Generator config ("filetype": "generate_conversations"), or a data set or trace
     #[arg(short, long, value_name = "FILE")]
     pub input_file: PathBuf,
 
@@ -27,6 +27,13 @@ pub(crate) struct GenerateArgs {
     /// Where to write the conversations; standard output without it
     #[arg(short, long, value_name = "FILE")]
     pub output_file: Option<PathBuf>,
+
+    /// Most messages of a conversation of a data set; a longer one is cut, at an answer
+    #[arg(long, value_parser = number::positive, value_name = "N", help_heading = "Data set")]
+    pub max_turns: Option<u32>,
+
+    #[command(flatten)]
+    pub data_set: DataSetArgs,
 
     #[command(flatten)]
     pub tokenizer: TokenizerArgs,

@@ -1,6 +1,7 @@
 //! What the user may type. Nothing here is derived or checked beyond its own syntax; that is
 //! `resolve`'s work.
 
+mod data_set;
 mod demo;
 mod generate;
 mod number;
@@ -12,10 +13,13 @@ mod tokenizer;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use data_set::{DataSetArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use report::ReportArgs;
-pub(crate) use run::{CompatArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg};
+pub(crate) use run::{
+    CompatArg, HistoryArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
@@ -52,7 +56,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Replay conversations against a server and print the statistics
     Run(Box<RunArgs>),
-    /// Write the conversations that a generator config describes
+    /// Write the conversations that a generator config describes or a data set holds
     Generate(GenerateArgs),
     /// Start a simulated server that speaks vLLM's API
     Serve(Box<ServeArgs>),

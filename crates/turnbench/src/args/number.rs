@@ -10,6 +10,12 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("it must be a whole number from 0 to {}", u32::MAX))
 }
 
+/// A count that is not zero.
+pub(crate) fn positive(text: &str) -> Result<u32, String> {
+    let parsed = text.parse().ok().filter(|&count| count > 0);
+    parsed.ok_or_else(|| format!("it must be a whole number from 1 to {}", u32::MAX))
+}
+
 /// A TCP port.
 pub(crate) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| format!("it must be a whole number from 0 to {}", u16::MAX))

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{EXIT_CODES, ServerArgs, TokenizerArgs, number};
+use super::{DataSetArgs, EXIT_CODES, ServerArgs, TokenizerArgs, number};
 
 /// A command line that works beside `turnbench serve --served-model-name sim`.
 const EXAMPLE: &str = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \\\n    \
@@ -17,7 +17,7 @@ const EXAMPLE: &str = "Example:\n  turnbench run -m builtin:o200k_base --served-
     after_long_help = format!("{EXAMPLE}\n\n{EXIT_CODES}")
 )]
 pub(crate) struct RunArgs {
-    /// Conversations list, or generator config
+    /// Data set or trace (docs/formats.md lists the formats), or generator config
     #[arg(short, long, value_name = "FILE", help_heading = "Workload")]
     pub input_file: PathBuf,
 
@@ -36,6 +36,9 @@ pub(crate) struct RunArgs {
     /// three requests of a conversation, the last with three user messages and two answers.
     #[arg(long, value_parser = number::whole, value_name = "N", allow_negative_numbers = true, help_heading = "Workload")]
     pub max_turns: Option<i64>,
+
+    #[command(flatten)]
+    pub data_set: DataSetArgs,
 
     #[command(flatten)]
     pub tokenizer: TokenizerArgs,
@@ -174,6 +177,12 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "Request")]
     pub verify_output: bool,
 
+    /// Whose answers become the history of later turns
+    ///
+    /// With live, an answer that recorded tool results refer to stays the recorded one.
+    #[arg(long, value_enum, default_value_t, value_name = "WHOSE", help_heading = "Request")]
+    pub history: HistoryArg,
+
     /// What becomes of reasoning text in the history
     #[arg(long, value_enum, default_value_t, value_name = "WHAT", help_heading = "Request")]
     pub history_reasoning: HistoryReasoningArg,
@@ -228,6 +237,16 @@ pub(crate) enum SamplingArg {
     RoundRobin,
     /// Uniformly at random, from the seed
     Random,
+}
+
+/// `--history`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum HistoryArg {
+    /// The server's, exactly as received
+    #[default]
+    Live,
+    /// The recorded ones, where there are any
+    Recorded,
 }
 
 /// `--history-reasoning`.

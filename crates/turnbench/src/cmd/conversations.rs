@@ -16,7 +16,7 @@ impl Answered {
         for record in records.iter().filter(|record| record.outcome.is_completed()) {
             let index = record.conversation as usize;
             let Some(Some(conversation)) = conversations.get_mut(index) else { continue };
-            let spans = workload[index].turns(plan.compat);
+            let spans = workload[index].turns(plan.request.turn_rules());
             let Some(span) = spans.get(record.turn as usize - 1) else { continue };
             let message = record.answer.to_message(plan.request.history_reasoning);
             match span.answer {

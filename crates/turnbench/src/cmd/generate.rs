@@ -4,10 +4,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use turnbench_model::Conversation;
-use turnbench_workload::write_conversations_json;
-use turnbench_workload::{Input, InputFile, generate as generate_conversations};
+use turnbench_workload::{Input, write_conversations_json};
 
-use super::{output, show, tokenizer};
+use super::{data_set, tokenizer};
 use crate::args::GenerateArgs;
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve;
@@ -17,26 +16,26 @@ const INDENT: usize = 4;
 
 /// `turnbench generate`.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
-    let file = InputFile::read(&args.input_file).or_usage()?;
-    for warning in &file.warnings {
-        output::warn(warning);
-    }
-    let Input::Generator(config) = file.input else {
-        return Err(Exit::usage(format!(
-            "--input-file '{}' is a list of conversations already; generate takes a generator \
-             config\nhint: turnbench run takes either",
-            args.input_file.display()
-        )));
-    };
+    let choice = resolve::data_set_choice(&args.data_set, args.max_turns, args.seed)?;
+    let input = data_set::open(&args.input_file, &choice)?;
     if let Some(path) = &args.output_file {
         resolve::check_writable("--output-file", path)?;
     }
     let tokenizer = tokenizer::load_local(&args.tokenizer, &args.model)?;
-    let conversations = generate_conversations(&config, &*tokenizer, args.seed).or_usage()?;
-    if config.print_stats {
-        // Standard output may be the conversations' place.
-        anstream::eprint!("{}", show::generator_tables(&conversations, &*tokenizer)?);
-    }
+    let conversations = match input {
+        Input::Generator(file) => {
+            let conversations = data_set::generated(&file, &tokenizer, args.seed)?;
+            // Standard output may be the conversations' place.
+            anstream::eprint!("{}", data_set::stats_tables(&file, &conversations, &*tokenizer)?);
+            conversations
+        }
+        Input::DataSet(source) => {
+            let mut conversations =
+                data_set::read(source, &choice, Some(&*tokenizer))?.conversations;
+            data_set::fill(&mut conversations, Some(&tokenizer), args.seed)?;
+            conversations
+        }
+    };
     match &args.output_file {
         Some(path) => write_file(path, &conversations)?,
         None => write_stdout(&conversations)?,

@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 mod conversations;
+mod data_set;
 mod demo;
 mod environment;
 mod file_limit;

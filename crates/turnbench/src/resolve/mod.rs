@@ -1,12 +1,14 @@
 //! From what the user typed to what will be done. Every rule about a flag's value is here;
 //! nothing here touches the network.
 
+mod data_set;
 mod load;
 mod output;
 mod request;
 mod target;
 mod warmup;
 
+pub(crate) use data_set::{DataSetChoice, data_set_choice, format};
 pub(crate) use load::load_plan;
 pub(crate) use output::{OutputFiles, RunDirPlace, check_writable, run_dir_place};
 pub(crate) use request::request_plan;

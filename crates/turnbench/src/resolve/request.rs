@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
-use turnbench_model::{Compat, HistoryReasoning, Nanos, RequestPlan};
+use turnbench_model::{Compat, History, HistoryReasoning, Nanos, RequestPlan};
 
-use crate::args::{HistoryReasoningArg, RunArgs};
+use crate::args::{HistoryArg, HistoryReasoningArg, RunArgs};
 use crate::exit::Exit;
 
 /// Keys of the request body that have flags of their own.
@@ -16,6 +16,12 @@ pub(crate) fn request_plan(args: &RunArgs, compat: Compat) -> Result<RequestPlan
             args.request_timeout_sec
         )));
     }
+    if compat == Compat::Vllm && args.history == HistoryArg::Recorded {
+        return Err(Exit::usage(
+            "--history is recorded; with --compat vllm it must be live, as the reference knows no \
+             other",
+        ));
+    }
     let extra_body = args.extra_body.as_deref().map(parse_extra_body).transpose()?;
     Ok(RequestPlan {
         stream: !args.no_stream,
@@ -26,6 +32,10 @@ pub(crate) fn request_plan(args: &RunArgs, compat: Compat) -> Result<RequestPlan
         timeout_ns: Nanos((args.request_timeout_sec as u64).saturating_mul(1_000_000_000)),
         send_conversation_id: args.send_conversation_id,
         verify_output: args.verify_output,
+        history: match args.history {
+            HistoryArg::Live => History::Live,
+            HistoryArg::Recorded => History::Recorded,
+        },
         history_reasoning: match args.history_reasoning {
             HistoryReasoningArg::Keep => HistoryReasoning::Keep,
             HistoryReasoningArg::Drop => HistoryReasoning::Drop,

@@ -9,6 +9,9 @@ use crate::{Distribution, Number, Warning, WorkloadError};
 use field::{FieldKind, distribution};
 
 /// The value of `filetype` in a generator config.
+/// The key by which a generator config is known.
+pub(crate) const FILETYPE_KEY: &str = "filetype";
+
 pub(crate) const FILETYPE: &str = "generate_conversations";
 
 /// Most conversations that one config may ask for.

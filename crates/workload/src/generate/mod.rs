@@ -186,7 +186,7 @@ impl Builder<'_> {
             let answer = self.answers.get(answer).map_or("", String::as_str);
             messages.push(Message::new("assistant", answer));
         }
-        Ok(Conversation { id: format!("CONV_ID_{index}"), messages })
+        Ok(Conversation::new(format!("CONV_ID_{index}"), messages))
     }
 }
 

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use turnbench_model::{Compat, Conversation, HistoryReasoning, Message, Plan, RequestRecord};
+use turnbench_model::{Conversation, HistoryReasoning, Message, Plan, RequestRecord, TurnRules};
 
 /// `--print-content`: the messages of each request and its answer, as text.
 pub(crate) struct Content<'a> {
     conversations: &'a [Conversation],
-    compat: Compat,
+    rules: TurnRules,
     reasoning: HistoryReasoning,
     /// Answers so far, by conversation and turn.
     answers: BTreeMap<(u32, u32), Message>,
@@ -14,8 +14,8 @@ pub(crate) struct Content<'a> {
 
 impl<'a> Content<'a> {
     pub(crate) fn new(conversations: &'a [Conversation], plan: &Plan) -> Self {
-        let (compat, reasoning) = (plan.compat, plan.request.history_reasoning);
-        Self { conversations, compat, reasoning, answers: BTreeMap::new() }
+        let (rules, reasoning) = (plan.request.turn_rules(), plan.request.history_reasoning);
+        Self { conversations, rules, reasoning, answers: BTreeMap::new() }
     }
 
     /// What one attempt sent and got.
@@ -58,7 +58,10 @@ impl<'a> Content<'a> {
                 let _ = writeln!(text, "    {key}: {value}");
             }
         };
-        for (turn, span) in (1..=record.turn).zip(conversation.turns(self.compat)) {
+        let spans = conversation.turns(self.rules);
+        let asked = &spans[..spans.len().min(record.turn as usize)];
+        let first = asked.iter().rposition(|span| span.standalone).unwrap_or(0);
+        for (turn, span) in (1..=record.turn).zip(asked).skip(first) {
             for message in &conversation.messages[span.messages.clone()] {
                 show(text, message);
             }

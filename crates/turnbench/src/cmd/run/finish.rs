@@ -64,7 +64,7 @@ fn token_counts(prepared: &Prepared, records: &[RequestRecord]) -> Vec<TokenCoun
     let Some(tokenizer) = &prepared.tokenizer else { return Vec::new() };
     let plan = &prepared.plan;
     let options = CountOptions {
-        compat: plan.compat,
+        rules: plan.request.turn_rules(),
         reasoning: plan.request.history_reasoning,
         only_missing: plan.workload.tokenizer == TokenizerSource::Server
             && plan.compat == Compat::None,

@@ -9,6 +9,7 @@ mod recorder;
 mod screen;
 mod server;
 mod wire;
+mod workload;
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};

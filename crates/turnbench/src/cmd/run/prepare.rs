@@ -1,19 +1,18 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rayon::prelude::*;
 use turnbench_client::http1::ChatHeaders;
 use turnbench_client::{BasePath, Connector, Endpoint, TlsOptions};
 use turnbench_metrics::Environment;
 use turnbench_model::{
     Clock, Compat, Conversation, MonotonicClock, PLAN_SCHEMA_VERSION, Plan, Tokenizer,
-    TokenizerError, TokenizerSource, WorkloadPlan, WorkloadSource,
+    TokenizerSource, WorkloadPlan,
 };
-use turnbench_workload::{Input, InputFile, generate};
 
 use super::server::{self, ServerAccess};
-use crate::args::{CompatArg, OutputFormat, RunArgs};
-use crate::cmd::{environment, file_limit, output, show, tokenizer};
+use super::workload::{Opened, answer_tokens};
+use crate::args::{CompatArg, RunArgs};
+use crate::cmd::{environment, file_limit, output, tokenizer};
 use crate::exit::{Exit, WithExitCode};
 use crate::resolve::{self, OutputFiles, RunDirPlace};
 
@@ -54,25 +53,26 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         session_id: args.send_conversation_id,
         offer_compression: compat == Compat::Vllm,
     };
-    let file = InputFile::read(&args.input_file).or_usage()?;
-    for warning in &file.warnings {
-        output::warn(warning);
-    }
-    let count = match &file.input {
-        Input::Generator(config) => config.num_conversations as usize,
-        Input::Conversations(conversations) => conversations.len(),
-    };
-    let load = resolve::load_plan(args, compat, count)?;
-    file_limit::check(load.num_clients)?;
-    let outputs = OutputFiles::check(args, now)?;
+    let choice = resolve::data_set_choice(&args.data_set, None, args.seed)?;
     let source = tokenizer::source(&args.tokenizer, &args.model)?;
     let access = ServerAccess { connector: &connector, headers: &headers };
-    let tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
+    let mut tokenizer = None;
+    let opened = Opened::read(args, &choice, compat, || {
+        tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
+        Ok(tokenizer.clone())
+    })?;
+    let load = resolve::load_plan(args, compat, opened.conversations_count())?;
+    file_limit::check(load.num_clients)?;
+    let outputs = OutputFiles::check(args, now)?;
+    if tokenizer.is_none() {
+        tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
+    }
     let mut environment = environment::environment(clock.unix_ns() - clock.now().0);
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
-    let (kind, conversations) = workload(file.input, tokenizer.as_deref(), args)?;
-    let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref(), compat)
-        .map_err(|error| tokenizer_failed(&error, &source))?;
+    let input_sha256 = opened.sha256();
+    let (kind, conversations) = opened.conversations(args, tokenizer.as_ref())?;
+    let rules = request.turn_rules();
+    let answer_tokens = answer_tokens(&conversations, tokenizer.as_deref(), rules, &source)?;
     warn_of_open_lengths(args, tokenizer.is_some());
     let plan = Plan {
         schema_version: PLAN_SCHEMA_VERSION,
@@ -81,7 +81,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         workload: WorkloadPlan {
             model: args.model.clone(),
             input_file: args.input_file.display().to_string(),
-            input_sha256: file.sha256,
+            input_sha256,
             source: kind,
             conversations_count: conversations.len() as u32,
             tokenizer: source,
@@ -144,69 +144,6 @@ fn load_tokenizer(
         TokenizerSource::Directory(_) | TokenizerSource::Hub(_) | TokenizerSource::Builtin(_) => {
             Some(tokenizer::load(source, args.tokenizer.decode_cleanup)?.tokenizer)
         }
-    })
-}
-
-fn workload(
-    input: Input,
-    tokenizer: Option<&dyn Tokenizer>,
-    args: &RunArgs,
-) -> Result<(WorkloadSource, Vec<Conversation>), Exit> {
-    match input {
-        Input::Conversations(conversations) => {
-            if args.format == OutputFormat::Table {
-                output::print(&show::messages_table(&conversations))?;
-            }
-            Ok((WorkloadSource::Conversations, conversations))
-        }
-        Input::Generator(config) => {
-            let Some(tokenizer) = tokenizer else {
-                return Err(Exit::usage(
-                    "--tokenizer is none, but the input file is a generator config, whose \
-                     conversations are made with a tokenizer\nhint: --tokenizer builtin:o200k_base",
-                ));
-            };
-            let conversations = generate(&config, tokenizer, args.seed).or_usage()?;
-            if config.print_stats && args.format == OutputFormat::Table {
-                output::print(&show::generator_tables(&conversations, tokenizer)?)?;
-            }
-            Ok((WorkloadSource::Generator { parameters: config.parameters() }, conversations))
-        }
-    }
-}
-
-/// Each recorded answer's tokens, counted once, in parallel.
-fn answer_tokens(
-    conversations: &[Conversation],
-    tokenizer: Option<&dyn Tokenizer>,
-    compat: Compat,
-) -> Result<Vec<Vec<Option<u32>>>, TokenizerError> {
-    let counted = conversations.par_iter().map(|conversation| {
-        let turns = conversation.turns(compat).into_iter();
-        turns
-            .map(|turn| {
-                let (Some(answer), Some(tokenizer)) = (turn.answer, tokenizer) else {
-                    return Ok(None);
-                };
-                let text = conversation.messages[answer].content.text();
-                Ok(Some(u32::try_from(tokenizer.count(&text)?).unwrap_or(u32::MAX)))
-            })
-            .collect()
-    });
-    counted.collect()
-}
-
-/// A recorded answer cannot be tokenized.
-fn tokenizer_failed(error: &TokenizerError, source: &TokenizerSource) -> Exit {
-    Exit::usage(match source {
-        TokenizerSource::Server => format!(
-            "--tokenizer server: {error}\nhint: not every server has /tokenize; name another \
-             tokenizer, or none"
-        ),
-        TokenizerSource::Directory(_)
-        | TokenizerSource::Hub(_)
-        | TokenizerSource::Builtin(_)
-        | TokenizerSource::None => format!("the tokenizer failed: {error}"),
     })
 }
 

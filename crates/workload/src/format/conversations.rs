@@ -1,54 +1,108 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use turnbench_model::python_json::PythonFormatter;
-use turnbench_model::{Compat, Content, Conversation, Message};
+use turnbench_model::{Content, Conversation, Message, Parent, RecordedTurn, TurnRules, TurnSpan};
 
+use super::{Container, Contents, Format, Item, JsonRows, Peek, Reader, Row, Source};
+use crate::WorkloadError;
 use crate::json_file::Node;
-use crate::{Warning, WorkloadError};
 
-/// Validates a parsed list of conversations; `path` is its file, for messages.
+/// turnbench's own form, and that of vLLM's multi-turn benchmark: `{"id", "messages"}` objects in a
+/// list or after one another.
+pub(super) const FORMAT: Format = Format {
+    name: "conversations",
+    about: "[{\"id\", \"messages\"}], as JSON or JSONL",
+    contents: Contents::Text,
+    sniff,
+    read,
+};
+
+const KEYS: [&str; 6] = ["id", "messages", "request", "recorded", "hash_block_size", "parent"];
+
+/// Any list at all, too, when nothing in it is an object: it is then refused with the place.
+fn sniff(peek: &Peek) -> bool {
+    match peek.container() {
+        Container::JsonList => {
+            peek.has_keys(&["id", "messages"]) || !peek.rows().iter().any(Value::is_object)
+        }
+        Container::JsonValues => peek.has_keys(&["id", "messages"]),
+        Container::Parquet | Container::Text | Container::Empty => false,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
+fn read(source: Source) -> Result<Reader, WorkloadError> {
+    Ok(Box::new(Conversations::new(source.rows())))
+}
+
+/// Reads and validates conversations.
 ///
 /// Each item needs an `id`, a string that no other item has, and `messages`, a list with one at
 /// least; each message needs a `role`, and its `content` is a string, a list of parts, `null` or
-/// absent. Every other key of a message is kept and sent as given.
-///
-/// # Errors
-/// The first item that is not as described, with its JSON path.
-pub(crate) fn from_json(
-    path: &Path,
-    json: &Value,
-    warnings: &mut Vec<Warning>,
-) -> Result<Vec<Conversation>, WorkloadError> {
-    let root = Node::root(path, json);
-    let items = root.items().ok_or_else(|| root.refuse("a list of conversations"))?;
-    let mut ids = BTreeMap::new();
-    let mut unknown_keys = BTreeSet::new();
-    let mut conversations = Vec::new();
-    for (index, item) in items.enumerate() {
+/// absent. Every other key of a message is kept and sent as given. An item that is not so ends the
+/// file: this is the form that tools write, and what is wrong in it is wrong on purpose or broken.
+struct Conversations {
+    rows: JsonRows,
+    /// Row by hash of its id; a collision of hashes is told apart by nothing, and would refuse one
+    /// file in 2^40 of a million rows.
+    ids: FxHashMap<u64, u64>,
+    unknown_keys: Vec<String>,
+    ready: VecDeque<Item>,
+}
+
+impl Conversations {
+    fn new(rows: JsonRows) -> Self {
+        let (ids, unknown_keys) = (FxHashMap::default(), Vec::new());
+        Self { rows, ids, unknown_keys, ready: VecDeque::new() }
+    }
+
+    fn take(&mut self, row: &Row) -> Result<(), WorkloadError> {
+        let value = row.value()?;
+        let item = row.node(&value);
         let conversation = conversation(&item)?;
-        if let Some(first) = ids.insert(conversation.id.clone(), index) {
-            return Err(WorkloadError::DuplicateId {
-                path: path.to_owned(),
-                id: conversation.id,
-                first,
-                second: index,
-            });
+        let hash = std::hash::BuildHasher::hash_one(&FxBuildHasher, &conversation.id);
+        if let Some(first) = self.ids.insert(hash, row.index) {
+            return Err(item.key("id").refuse(&format!(
+                "an id that no other conversation has (item {first} has it, counted from 0)"
+            )));
         }
-        for key in item.object()?.keys().filter(|key| !["id", "messages"].contains(&key.as_str())) {
-            if unknown_keys.insert(key.clone()) {
-                warnings.push(item.key(key).remark("is an unknown key and has no effect"));
+        for key in item.object()?.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            if !self.unknown_keys.contains(key) {
+                self.unknown_keys.push(key.clone());
+                let remark = item.key(key).remark("is an unknown key and has no effect");
+                self.ready.push_back(Item::Remark(remark));
             }
         }
-        if conversation.turns(Compat::None).is_empty() {
-            warnings.push(item.remark("has no message to answer and sends no request"));
+        if !conversation.messages.is_empty()
+            && conversation.turns(TurnRules::default()).is_empty()
+        {
+            let remark = item.remark("has no message to answer and sends no request");
+            self.ready.push_back(Item::Remark(remark));
         }
-        conversations.push(conversation);
+        self.ready.push_back(Item::Conversation(Box::new(conversation)));
+        Ok(())
     }
-    Ok(conversations)
+}
+
+impl Iterator for Conversations {
+    type Item = Result<Item, WorkloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.ready.is_empty() {
+            let taken = match self.rows.next()? {
+                Ok(row) => self.take(&row),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = taken {
+                return Some(Err(error));
+            }
+        }
+        self.ready.pop_front().map(Ok)
+    }
 }
 
 fn conversation(item: &Node) -> Result<Conversation, WorkloadError> {
@@ -61,13 +115,54 @@ fn conversation(item: &Node) -> Result<Conversation, WorkloadError> {
         .ok_or_else(|| messages_node.refuse(MESSAGES))?
         .map(|message_node| message(&message_node))
         .collect::<Result<Vec<_>, _>>()?;
-    if messages.is_empty() {
+    let recorded: Vec<RecordedTurn> = typed(&item.key("recorded"), RECORDED)?.unwrap_or_default();
+    if messages.is_empty() && recorded.is_empty() {
         return Err(messages_node.refuse(MESSAGES));
     }
-    Ok(Conversation { id, messages })
+    let hash_block_size =
+        typed(&item.key("hash_block_size"), "a whole number of tokens, 1 or more")?;
+    let conversation = Conversation {
+        id,
+        messages,
+        request: typed(&item.key("request"), "an object")?.unwrap_or_default(),
+        recorded,
+        hash_block_size,
+        parent: typed::<Parent>(&item.key("parent"), "{\"id\", \"after_turn\", \"before_turn\"}")?,
+    };
+    check_recorded(item, &conversation)?;
+    Ok(conversation)
 }
 
-fn message(node: &Node) -> Result<Message, WorkloadError> {
+const RECORDED: &str = "a list with one object for each turn, of the keys sent_at_ns, \
+                        think_time_ns, latency_ns, ttft_ns, model, prompt_tokens, min_tokens, \
+                        max_tokens, hash_ids and standalone";
+
+/// What was recorded belongs to turns, one entry each.
+fn check_recorded(item: &Node, conversation: &Conversation) -> Result<(), WorkloadError> {
+    let recorded = conversation.recorded.len();
+    if recorded == 0 || conversation.messages.is_empty() {
+        return Ok(());
+    }
+    let turns: Vec<TurnSpan> = conversation.turns(TurnRules::default());
+    if turns.len() == recorded {
+        return Ok(());
+    }
+    let allowed =
+        format!("a list with one entry for each turn, of which there are {}", turns.len());
+    Err(item.key("recorded").refuse(&allowed))
+}
+
+/// A value of a known shape; absent and `null` are the same.
+fn typed<T: serde::de::DeserializeOwned>(
+    node: &Node,
+    allowed: &str,
+) -> Result<Option<T>, WorkloadError> {
+    let parse = |value: &Value| T::deserialize(value).map_err(|_| node.refuse(allowed));
+    node.not_null().map(parse).transpose()
+}
+
+/// A message as the chat API spells it, with every key it has.
+pub(crate) fn message(node: &Node) -> Result<Message, WorkloadError> {
     let object = node.object()?;
     let role_node = node.key("role");
     let role = role_node.string("a role, such as \"user\" or \"assistant\"")?;
@@ -111,11 +206,32 @@ pub fn write_conversations_json(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use serde_json::{Value, json};
-    use turnbench_model::Content;
+    use turnbench_model::{Content, Conversation};
 
-    use super::{from_json, write_conversations_json};
+    use super::{Conversations, write_conversations_json};
+    use crate::format::{Item, JsonRows};
+    use crate::{Warning, WorkloadError};
+
+    fn from_json(
+        path: &Path,
+        json: &Value,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Vec<Conversation>, WorkloadError> {
+        let text = std::io::Cursor::new(json.to_string().into_bytes());
+        let rows = JsonRows::new(Arc::from(path), Box::new(text));
+        let mut conversations = Vec::new();
+        for item in Conversations::new(rows) {
+            match item? {
+                Item::Conversation(conversation) => conversations.push(*conversation),
+                Item::Remark(warning) => warnings.push(warning),
+                Item::Skipped(_) => {}
+            }
+        }
+        Ok(conversations)
+    }
 
     fn check(json: &Value, expect: &str) {
         let error = from_json(Path::new("in.json"), json, &mut Vec::new()).unwrap_err();

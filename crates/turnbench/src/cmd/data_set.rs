@@ -1,0 +1,107 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use turnbench_model::{Conversation, Tokenizer};
+use turnbench_workload::{
+    DataSet, DataSource, GeneratorFile, Input, ReadOptions, ReadReport, generate,
+};
+
+use super::{output, show};
+use crate::exit::{Exit, WithExitCode};
+use crate::resolve::DataSetChoice;
+
+/// Opens an input file; a generator config's warnings are told.
+pub(crate) fn open(path: &Path, choice: &DataSetChoice) -> Result<Input, Exit> {
+    let input = Input::open(path, choice.format).or_usage()?;
+    if let Input::Generator(file) = &input {
+        for warning in &file.warnings {
+            output::warn(warning);
+        }
+    }
+    Ok(input)
+}
+
+/// Reads the conversations that are wanted, and tells what became of the others.
+pub(crate) fn read(
+    source: DataSource,
+    choice: &DataSetChoice,
+    tokenizer: Option<&dyn Tokenizer>,
+) -> Result<DataSet, Exit> {
+    let options = ReadOptions {
+        strict: choice.strict,
+        filters: choice.filters,
+        selection: choice.selection,
+        tokenizer,
+    };
+    let set = source.read(&options).or_usage()?;
+    tell(&set.report);
+    Ok(set)
+}
+
+/// Tells what became of the rows that are no conversation of the workload.
+pub(crate) fn tell(report: &ReadReport) {
+    for remark in &report.remarks {
+        output::warn(remark);
+    }
+    if report.more_remarks > 0 {
+        output::warn(format!("and {} remarks more", report.more_remarks));
+    }
+    for (reason, skip) in &report.skipped {
+        output::warn(format!("{} skipped: {reason}\nthe first: {}", rows(skip.count), skip.first));
+    }
+    for (reason, count) in &report.dropped {
+        output::warn(format!("{} dropped: {reason}", conversations(*count)));
+    }
+    for (reason, count) in &report.cut {
+        output::warn(format!("{} cut: {reason}", conversations(*count)));
+    }
+}
+
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+fn conversations(count: u64) -> String {
+    if count == 1 { "1 conversation".to_owned() } else { format!("{count} conversations") }
+}
+
+/// Makes the conversations that a generator config describes.
+pub(crate) fn generated(
+    file: &GeneratorFile,
+    tokenizer: &Arc<dyn Tokenizer>,
+    seed: u64,
+) -> Result<Vec<Conversation>, Exit> {
+    generate(&file.config, &**tokenizer, seed).or_usage()
+}
+
+/// The tables that `print_stats` of a generator config asks for; empty when it doesn't.
+pub(crate) fn stats_tables(
+    file: &GeneratorFile,
+    conversations: &[Conversation],
+    tokenizer: &dyn Tokenizer,
+) -> Result<String, Exit> {
+    if file.config.print_stats {
+        show::generator_tables(conversations, tokenizer)
+    } else {
+        Ok(String::new())
+    }
+}
+
+/// Makes the text of a trace.
+pub(crate) fn fill(
+    conversations: &mut [Conversation],
+    tokenizer: Option<&Arc<dyn Tokenizer>>,
+    _seed: u64,
+) -> Result<(), Exit> {
+    let without_text = conversations.iter().filter(|one| one.messages.is_empty()).count();
+    if without_text == 0 {
+        return Ok(());
+    }
+    if tokenizer.is_none() {
+        return Err(Exit::usage(
+            "the input file is a trace without text, which is made with a tokenizer, but there is \
+             none\nhint: --tokenizer builtin:o200k_base",
+        ));
+    }
+    Err(Exit::usage("the input file is a trace without text"))
+}
