@@ -170,9 +170,9 @@ fn failed_requests_go_to_a_file_of_their_own() {
 
 #[test]
 fn conversations_are_written_as_the_reference_writes_them() {
-    let conversation = |id: &str| Conversation {
-        id: id.to_owned(),
-        messages: vec![Message::new("user", "é \"x\""), Message::new("assistant", "日")],
+    let conversation = |id: &str| {
+        let messages = vec![Message::new("user", "é \"x\""), Message::new("assistant", "日")];
+        Conversation::new(id, messages)
     };
     let expect = r#"[
     {
@@ -202,7 +202,7 @@ fn a_written_conversation_reads_back() {
     let mut message = Message::new("assistant", "");
     message.content = Content::Null;
     message.extra.insert("tool_calls".to_owned(), json!([{"id": "t"}]));
-    let conversation = Conversation { id: "c".to_owned(), messages: vec![message] };
+    let conversation = Conversation::new("c", vec![message]);
     let text = conversations_json(std::slice::from_ref(&conversation), &[]).unwrap();
     let read: Vec<Conversation> = serde_json::from_str(&text).unwrap();
     assert_eq!(read, [conversation]);

@@ -8,8 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use turnbench_workload::{
-    DecodeCleanup, Input, InputFile, TokenizerSpec, generate, load_tokenizer,
-    write_conversations_json,
+    DecodeCleanup, Input, TokenizerSpec, generate, load_tokenizer, write_conversations_json,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,9 +17,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: generate_speed CONFIG TOKENIZER [COPIES]".into());
     };
     let start = Instant::now();
-    let Input::Generator(mut config) = InputFile::read(Path::new(config))?.input else {
-        return Err("a list of conversations".into());
+    let Input::Generator(file) = Input::open(Path::new(config), None)? else {
+        return Err("a data set".into());
     };
+    let mut config = *file.config;
     let copies = copies.first().map_or(Ok(1), |count| count.parse())?;
     let files = config.text_files.clone();
     config.text_files = (0..copies).flat_map(|_| files.clone()).collect();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use turnbench_workload::{GeneratorConfig, InputFile, TokenizerSpec};
+use turnbench_workload::{GeneratorConfig, Input, ReadOptions, TokenizerSpec};
 
 /// Any JSON value of moderate size.
 fn any_json() -> impl Strategy<Value = Value> {
@@ -89,7 +89,11 @@ proptest! {
         let path = folder.path().join("in.json");
         for content in [bytes, json.to_string().into_bytes(), format!("[{json}]").into_bytes()] {
             std::fs::write(&path, content).unwrap();
-            if let Err(error) = InputFile::read(&path) {
+            let read = Input::open(&path, None).and_then(|input| match input {
+                Input::Generator(_) => Ok(()),
+                Input::DataSet(source) => source.read(&ReadOptions::default()).map(|_| ()),
+            });
+            if let Err(error) = read {
                 prop_assert!(error.to_string().contains("in.json"));
             }
         }

@@ -16,7 +16,7 @@ pub(crate) fn plan() -> Plan {
         },
         "workload": {
             "model": "m", "input_file": "in.json", "input_sha256": "", "conversations_count": 2,
-            "source": {"kind": "conversations"}, "tokenizer": {"kind": "none"}, "seed": 0
+            "source": {"kind": "data_set", "format": "conversations"}, "tokenizer": {"kind": "none"}, "seed": 0
         },
         "load": {
             "num_clients": 1, "max_active_conversations": 1, "max_num_requests": null,
