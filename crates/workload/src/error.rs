@@ -147,6 +147,9 @@ pub enum WorkloadError {
     /// A tokenizer could not be had.
     #[error(transparent)]
     Load(#[from] crate::tokenizer::LoadError),
+    /// A trace could not be given text.
+    #[error(transparent)]
+    TraceText(#[from] crate::trace_text::TraceTextError),
 }
 
 /// The piece of text for which the text files were too short.

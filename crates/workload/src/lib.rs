@@ -33,6 +33,7 @@ mod number;
 mod stats;
 mod token_counts;
 mod tokenizer;
+mod trace_text;
 mod warning;
 
 pub use config::GeneratorConfig;
@@ -55,4 +56,5 @@ pub use tokenizer::{
     BuiltinTokenizer, DecodeCleanup, HfTokenizer, HubSettings, JinjaTemplate, LoadError, Loaded,
     TokenizerSpec, load_tokenizer, load_tokenizer_with,
 };
+pub use trace_text::{FillReport, TraceText, TraceTextError};
 pub use warning::Warning;
