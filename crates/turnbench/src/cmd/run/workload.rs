@@ -9,7 +9,7 @@ use turnbench_workload::{Contents, DataSet, Input, message_tokens};
 
 use crate::args::{OutputFormat, RunArgs};
 use crate::cmd::{data_set, output, show};
-use crate::exit::{Exit, WithExitCode};
+use crate::exit::Exit;
 use crate::resolve::DataSetChoice;
 
 /// The input file, read as far as it can be without a tokenizer.

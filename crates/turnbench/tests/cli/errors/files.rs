@@ -19,8 +19,8 @@ fn files_that_cannot_be_read_or_written_are_named() {
         )
     };
     for (args, expect) in [
-        (["-i", "none.json"], format!("--input-file: cannot read none.json: {missing}")),
-        (["-i", "."], "--input-file: cannot read .: Is a directory (os error 21)".to_owned()),
+        (["-i", "none.json"], format!("cannot read none.json: {missing}")),
+        (["-i", "."], "cannot read .: Is a directory (os error 21)".to_owned()),
         (["-o", "no/x.json"], unwritable("--output-file")),
         (["--stats-json-output", "no/x.json"], unwritable("--stats-json-output")),
         (["--ca-cert", "no.pem"], format!("--ca-cert 'no.pem': {missing}")),
@@ -77,12 +77,7 @@ fn generate_and_report_refuse_what_is_not_theirs() {
     case.write("config.json", &config("/num_conversations", json!(2)).to_string());
     for (args, expect) in [
         (
-            &["generate", "-i", "input.json", "-m", &tokenizer][..],
-            "--input-file 'input.json' is a list of conversations already; generate takes a \
-             generator config\nhint: turnbench run takes either",
-        ),
-        (
-            &["generate", "-i", "config.json", "-m", "none"],
+            &["generate", "-i", "config.json", "-m", "none"][..],
             "--tokenizer is 'server' or 'none'; this command needs a tokenizer of its own: a \
              directory, a Hub id, builtin:o200k_base or builtin:cl100k_base",
         ),

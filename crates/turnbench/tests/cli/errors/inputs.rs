@@ -13,20 +13,12 @@ fn malformed_inputs_are_refused_with_file_and_place() {
     let case = Case::new(Behaviour::default());
     let list = "allowed is a list with one message at least";
     for (text, expect) in [
-        ("[1,\n 2,,]", ":2:4: malformed JSON: expected value".to_owned()),
-        ("[1,\n", ":2:1: malformed JSON: EOF while parsing a value".to_owned()),
+        ("[,]", ":1: malformed JSON in item 0, at byte 1: expected a value, found ','".to_owned()),
         (
-            "5",
-            ": the document is 5, allowed is a list of conversations, or a generator config (an \
-             object with \"filetype\": \"generate_conversations\")"
-                .to_owned(),
+            "[{\"id\": \"a\",\n",
+            ":1: malformed JSON in item 0, at byte 1: the file ends within it".to_owned(),
         ),
-        (
-            "{}",
-            ": filetype is missing, allowed is \"generate_conversations\"\nhint: an input file is \
-             a generator config, or a JSON list of conversations"
-                .to_owned(),
-        ),
+        ("5", ":1: the document is 5, allowed is a JSON object".to_owned()),
         ("[7]", ": [0] is 7, allowed is a JSON object".to_owned()),
         (r#"[{"id": 1}]"#, ": [0].id is 1, allowed is a string".to_owned()),
         (r#"[{"id": "a"}]"#, format!(": [0].messages is missing, {list}")),
@@ -44,18 +36,31 @@ fn malformed_inputs_are_refused_with_file_and_place() {
         ),
         (
             r#"[{"id": "a", "messages": [{"role": "user"}]}, {"id": "a", "messages": [{"role": "user"}]}]"#,
-            ": [1].id is \"a\", as [0].id already is, allowed is an id that no other conversation \
-             has"
-            .to_owned(),
+            ": [1].id is \"a\", allowed is an id that no other conversation has (item 0 has it, \
+             counted from 0)"
+                .to_owned(),
         ),
     ] {
         case.write("bad.json", text);
-        check(&case, &["-i", "bad.json"], &format!("error: bad.json{expect}"));
+        let args = ["-i", "bad.json", "--input-format", "conversations"];
+        check(&case, &args, &format!("error: bad.json{expect}"));
     }
     case.write("bad.json", "[]");
     let expect = "error: --input-file 'bad.json' is an empty list; there must be at least one \
                   conversation";
     check(&case, &["-i", "bad.json"], expect);
+    for (text, expect) in [
+        ("", "is empty"),
+        ("{}", "begins with an empty object"),
+        ("{\"id\": 1}", "begins with a row of the keys id"),
+        ("a;b\n", "begins with \"a;b\""),
+    ] {
+        case.write("bad.json", text);
+        let run = refused(&case, &["-i", "bad.json"]);
+        let expect = format!("error: bad.json: {expect}, which is none of the known formats: ");
+        assert!(run.stderr.starts_with(&expect), "{}", run.stderr);
+        assert!(run.stderr.contains("\nhint: --input-format NAME"), "{}", run.stderr);
+    }
     std::fs::write(case.path("bad.json"), b"[\n\"\xff\"]").unwrap();
     let expect = "error: bad.json:2: invalid UTF-8 at byte 3, expected UTF-8 text";
     check(&case, &["-i", "bad.json"], expect);
