@@ -1,10 +1,7 @@
 use std::collections::VecDeque;
-use std::io::{self, BufWriter, Write};
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use serde::Serialize;
 use serde_json::{Map, Value};
-use turnbench_model::python_json::PythonFormatter;
 use turnbench_model::{Content, Conversation, Message, Parent, RecordedTurn, TurnRules, TurnSpan};
 
 use super::{Container, Contents, Format, Item, JsonRows, Peek, Reader, Row, Source};
@@ -25,6 +22,9 @@ const KEYS: [&str; 6] = ["id", "messages", "request", "recorded", "hash_block_si
 
 /// Any list at all, too, when nothing in it is an object: it is then refused with the place.
 fn sniff(peek: &Peek) -> bool {
+    if super::openai::sniff(peek) {
+        return false;
+    }
     match peek.container() {
         Container::JsonList => {
             peek.has_keys(&["id", "messages"]) || !peek.rows().iter().any(Value::is_object)
@@ -135,7 +135,7 @@ fn conversation(item: &Node) -> Result<Conversation, WorkloadError> {
 
 const RECORDED: &str = "a list with one object for each turn, of the keys sent_at_ns, \
                         think_time_ns, latency_ns, ttft_ns, model, prompt_tokens, min_tokens, \
-                        max_tokens, hash_ids and standalone";
+                        max_tokens, hash_ids, standalone and messages_count";
 
 /// What was recorded belongs to turns, one entry each.
 fn check_recorded(item: &Node, conversation: &Conversation) -> Result<(), WorkloadError> {
@@ -186,23 +186,6 @@ pub(crate) fn message(node: &Node) -> Result<Message, WorkloadError> {
     Ok(Message { role: role.to_owned(), content, extra })
 }
 
-/// Writes conversations as the list `[{"id", "messages": [{"role", "content"}]}]` with the bytes of
-/// Python's `json.dumps(list, indent=indent)`: ASCII only, no newline at the end. Writes are buffered.
-///
-/// # Errors
-/// Those of `writer`.
-pub fn write_conversations_json(
-    conversations: &[Conversation],
-    indent: usize,
-    writer: &mut dyn Write,
-) -> io::Result<()> {
-    let mut buffered = BufWriter::new(writer);
-    let formatter = PythonFormatter::indented(indent);
-    let mut serializer = serde_json::Serializer::with_formatter(&mut buffered, formatter);
-    conversations.serialize(&mut serializer).map_err(io::Error::from)?;
-    buffered.flush()
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -211,7 +194,7 @@ mod tests {
     use serde_json::{Value, json};
     use turnbench_model::{Content, Conversation};
 
-    use super::{Conversations, write_conversations_json};
+    use super::Conversations;
     use crate::format::{Item, JsonRows};
     use crate::{Warning, WorkloadError};
 
@@ -301,18 +284,5 @@ mod tests {
                 "in.json: [1] has no message to answer and sends no request",
             ]
         );
-    }
-
-    #[test]
-    fn written_conversations_have_pythons_bytes() {
-        let json = json!([{"id": "a", "messages": [{"role": "user", "content": "é\u{7f}🙂"}]}]);
-        let conversations = from_json(Path::new("in.json"), &json, &mut Vec::new()).unwrap();
-        let mut out = Vec::new();
-        write_conversations_json(&conversations, 4, &mut out).unwrap();
-        let expect = "[\n    {\n        \"id\": \"a\",\n        \"messages\": [\n            {\n                \"role\": \"user\",\n                \"content\": \"\\u00e9\u{7f}\\ud83d\\ude42\"\n            }\n        ]\n    }\n]";
-        assert_eq!(String::from_utf8(out).unwrap(), expect);
-        let mut out = Vec::new();
-        write_conversations_json(&[], 4, &mut out).unwrap();
-        assert_eq!(out, b"[]");
     }
 }

@@ -10,6 +10,7 @@
 
 mod conversations;
 mod exchange;
+mod mlperf_agentic;
 mod openai;
 mod peek;
 mod row_groups;
@@ -17,6 +18,7 @@ mod rows;
 mod source;
 #[cfg(test)]
 mod testing;
+mod units;
 
 use std::fmt;
 
@@ -93,7 +95,7 @@ impl fmt::Debug for Format {
 }
 
 /// Every format, in the order in which they are listed to people.
-pub const FORMATS: &[Format] = &[conversations::FORMAT, openai::FORMAT];
+pub const FORMATS: &[Format] = &[conversations::FORMAT, openai::FORMAT, mlperf_agentic::FORMAT];
 
 /// A reader of files in which each JSON row is one conversation.
 pub(crate) fn conversation_per_row(
