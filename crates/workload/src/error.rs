@@ -103,6 +103,27 @@ pub enum WorkloadError {
         /// Names of the formats.
         candidates: Vec<&'static str>,
     },
+    /// A Parquet file is damaged or cut off, or uses what the decoder does not know.
+    #[error("{}: malformed Parquet in {place}: {}", path.display(), parquet_problem(source))]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, e.g. `row group 3, column conversation.role`.
+        place: String,
+        /// Why.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
+    /// A Parquet file in which no reader can jump about, as it must.
+    #[error("{}: is Parquet in {how}, allowed is a plain file of it\nhint: {hint}", path.display())]
+    ParquetUnseekable {
+        /// The file.
+        path: PathBuf,
+        /// What it is in, e.g. `a pipe`.
+        how: &'static str,
+        /// A way out.
+        hint: &'static str,
+    },
     /// A parameter from which nothing can be drawn.
     #[error("cannot draw {field}: {source}")]
     Draw {
@@ -147,6 +168,20 @@ pub enum WorkloadError {
     /// A tokenizer could not be had.
     #[error(transparent)]
     Load(#[from] crate::tokenizer::LoadError),
+    /// A compressed file, or a pipe, of which parts are needed in another order than they come in,
+    /// could not be kept beside.
+    #[error("cannot unpack {} into a temporary file: {source}\nhint: TMPDIR names another place for \
+             temporary files", path.display())]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Output could not be written.
+    #[error("cannot write: {0}")]
+    Write(#[source] io::Error),
     /// A trace could not be given text.
     #[error(transparent)]
     TraceText(#[from] crate::trace_text::TraceTextError),
@@ -205,6 +240,13 @@ fn place(path: &Path, line: Option<NonZeroU64>) -> String {
         Some(line) => format!("{}:{line}", path.display()),
         None => path.display().to_string(),
     }
+}
+
+/// The decoder's complaint, without its own preamble.
+fn parquet_problem(error: &parquet::errors::ParquetError) -> String {
+    let text = error.to_string();
+    let bare = ["Parquet error: ", "EOF: ", "NYI: "].iter().find_map(|it| text.strip_prefix(it));
+    bare.unwrap_or(&text).to_owned()
 }
 
 fn hint_line(hint: Option<&'static str>) -> String {

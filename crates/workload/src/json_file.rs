@@ -55,6 +55,14 @@ impl<'a> Node<'a> {
         Self { field: format!("[{index}]"), ..Self::root(path, value) }
     }
 
+    /// Another value in the place of this one: what text in it holds, or another form of it.
+    pub(crate) fn holding<'b>(&self, value: &'b Value) -> Node<'b>
+    where
+        'a: 'b,
+    {
+        Node { path: self.path, line: self.line, field: self.field.clone(), value: Some(value) }
+    }
+
     /// The value under `key`, present or not.
     pub(crate) fn key(&self, key: &str) -> Self {
         let field = match self.field.as_str() {
@@ -136,7 +144,7 @@ impl<'a> Node<'a> {
 }
 
 /// What a value is, in at most about 60 characters.
-fn seen(value: &Value) -> String {
+pub(crate) fn seen(value: &Value) -> String {
     const CHARACTERS_MAX: usize = 60;
     if value.as_object().is_some_and(|map| !map.is_empty()) {
         return "is an object".to_owned();

@@ -28,13 +28,17 @@ mod error;
 mod format;
 mod generate;
 mod input;
+mod inspect;
 mod json_file;
+mod message_text;
 mod number;
+mod sharegpt;
 mod stats;
 mod token_counts;
 mod tokenizer;
 mod trace_text;
 mod warning;
+mod writer;
 
 pub use config::GeneratorConfig;
 pub use data_set::{
@@ -45,11 +49,13 @@ pub use distribution::Distribution;
 pub use error::{TextPart, WorkloadError};
 pub use format::{
     Container, Contents, FORMATS, Format, Item, JsonRows, Peek, ReadState, Reader, Row, Skipped,
-    Source, write_conversations_json,
+    Source,
 };
 pub use generate::{generate, generate_from};
 pub use input::{GeneratorFile, Input};
+pub use inspect::{InspectOptions, inspect};
 pub use number::Number;
+pub use sharegpt::{ConversationTable, Converted, Dump, MergedDump, ReferenceRules};
 pub use stats::conversation_stats;
 pub use token_counts::{CountOptions, count_tokens, message_tokens};
 pub use tokenizer::{
@@ -58,3 +64,6 @@ pub use tokenizer::{
 };
 pub use trace_text::{FillReport, TraceText, TraceTextError};
 pub use warning::Warning;
+pub use writer::{
+    OutputFile, Target, WriteError, WriteReport, Writer, WriterOptions, write_conversations_json,
+};

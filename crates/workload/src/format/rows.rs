@@ -67,6 +67,23 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row that was read before, read again.
+    pub(crate) fn new(
+        path: Arc<Path>,
+        bytes: Vec<u8>,
+        line: u64,
+        index: u64,
+        offset: u64,
+        in_list: bool,
+    ) -> Self {
+        Self { path, bytes, line, index, offset, in_list }
+    }
+
+    /// Whether it is an item of a list.
+    pub(crate) const fn is_in_list(&self) -> bool {
+        self.in_list
+    }
+
     /// The value.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::{JsonRows, Peek};
+use super::parquet_rows::ParquetFile;
+use super::{Container, JsonRows, Peek};
 use crate::WorkloadError;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -32,10 +33,11 @@ impl std::fmt::Debug for Source {
 }
 
 impl Source {
-    /// Opens a file, sees through gzip and zstd, and looks at its beginning.
+    /// Opens a file, sees through gzip and zstd, and looks at its beginning; of a Parquet file at
+    /// its end, too.
     ///
     /// # Errors
-    /// When it cannot be read or decompressed.
+    /// When it cannot be read or decompressed, or is a damaged or compressed Parquet file.
     pub fn open(path: &Path) -> Result<Self, WorkloadError> {
         let failed = |source| WorkloadError::ReadInput { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
@@ -44,8 +46,16 @@ impl Source {
         let counted = Counted { file, state: Arc::clone(&state) };
         let mut rest =
             decompressed(BufReader::with_capacity(BUFFER_BYTES, counted)).map_err(failed)?;
-        let peek = Peek::of(&mut *rest).map_err(failed)?;
+        let mut peek = Peek::of(&mut *rest).map_err(failed)?;
+        if peek.container() == Container::Parquet {
+            peek = peek.with_parquet(ParquetFile::open(path)?);
+        }
         Ok(Self { path: Arc::from(path), peek, rest, state, conversations_max: None })
+    }
+
+    /// Whether a file that begins with these bytes is compressed.
+    pub(crate) fn is_compressed(start: &[u8]) -> bool {
+        start.starts_with(GZIP_MAGIC) || start.starts_with(ZSTD_MAGIC)
     }
 
     /// The file's name, as typed.
@@ -134,12 +144,18 @@ impl ReadState {
         self.size_bytes
     }
 
+    /// Says that the file has been dealt with up to this place, by a reader that jumps about in it.
+    pub(crate) fn advance_to(&self, bytes: u64) {
+        self.read_bytes.fetch_max(bytes, Ordering::Relaxed);
+    }
+
     /// Bytes of it read so far.
     pub fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Ordering::Relaxed)
     }
 
-    /// SHA-256 of the file in hex, once it has been read to its end.
+    /// SHA-256 of the file in hex, once it has been read to its end. Of a Parquet file only some
+    /// parts are read, unless it is so small that looking at its beginning took it all.
     pub fn sha256(&self) -> Option<String> {
         let hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.ended.load(Ordering::Acquire).then(|| crate::input::hex(&hasher.finalize()))
