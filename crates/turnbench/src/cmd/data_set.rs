@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use turnbench_model::{Conversation, Tokenizer};
 use turnbench_workload::{
-    DataSet, DataSource, GeneratorFile, Input, ReadOptions, ReadReport, generate,
+    DataSet, DataSource, GeneratorFile, Input, ReadOptions, ReadReport, TraceText, generate,
 };
 
 use super::{output, show};
@@ -87,21 +87,44 @@ pub(crate) fn stats_tables(
     }
 }
 
-/// Makes the text of a trace.
+/// Makes the text of a trace, and tells what of the trace it holds.
 pub(crate) fn fill(
     conversations: &mut [Conversation],
     tokenizer: Option<&Arc<dyn Tokenizer>>,
-    _seed: u64,
+    seed: u64,
 ) -> Result<(), Exit> {
-    let without_text = conversations.iter().filter(|one| one.messages.is_empty()).count();
-    if without_text == 0 {
+    if conversations.iter().all(|one| !one.messages.is_empty()) {
         return Ok(());
     }
-    if tokenizer.is_none() {
+    let Some(tokenizer) = tokenizer else {
         return Err(Exit::usage(
-            "the input file is a trace without text, which is made with a tokenizer, but there is \
-             none\nhint: --tokenizer builtin:o200k_base",
+            "the input file is a trace without text; the text is made with a tokenizer, and there \
+             is none\nhint: --tokenizer builtin:o200k_base",
+        ));
+    };
+    let text = TraceText::new(Arc::clone(tokenizer), seed).or_usage()?;
+    let report = text.fill(conversations).or_usage()?;
+    let turns = report.turn_count;
+    let what = match report.turns_without_ids_count {
+        0 => "as its block names say which parts are the same",
+        all if all == turns => "by its lengths alone: no two prompts share anything",
+        _ => "as its block names and lengths say; prompts without names share nothing",
+    };
+    anstream::eprintln!(
+        "the trace has no text: {turns} prompts with {} tokens are made up, {what}",
+        report.prompt_tokens
+    );
+    if report.unnamed_tokens > 0 && report.turns_without_ids_count < turns {
+        output::warn(format!(
+            "{} prompt tokens have no block name; their text is shared with nothing",
+            report.unnamed_tokens
         ));
     }
-    Err(Exit::usage("the input file is a trace without text"))
+    if report.ids_cut_count > 0 {
+        output::warn(format!(
+            "{} block names lie beyond their prompt's end and have no text",
+            report.ids_cut_count
+        ));
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod data_set;
 mod demo;
 mod errors;
 mod failures;
