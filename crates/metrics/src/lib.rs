@@ -21,6 +21,7 @@ mod markdown;
 mod report;
 mod row;
 mod summary;
+mod workload_report;
 
 pub use definitions::{Definition, Group, Source, definition, definitions};
 pub use describe::{Describe, Percentile, percents_for, quantile};
@@ -34,3 +35,8 @@ pub use report::{
 };
 pub use row::{RequestRow, RowOptions};
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
+pub use workload_report::{
+    Arrivals, BlockReuse, Distribution, HistogramBin, NamedCount, PromptGrowth, RequestOrder,
+    RequestSample, RoleMessages, TokenBasis, WORKLOAD_REPORT_SCHEMA_VERSION, WorkloadReport,
+    WorkloadSamples, WorkloadTimes,
+};

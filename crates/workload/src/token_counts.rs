@@ -1,9 +1,10 @@
 use rayon::prelude::*;
-use serde_json::Value;
 use turnbench_model::{
     Conversation, HistoryReasoning, Message, RequestRecord, TokenCounts, Tokenizer, TokenizerError,
     TurnRules,
 };
+
+use crate::message_text::message_texts;
 
 /// How the tokens of a run are counted.
 #[derive(Clone, Copy, Debug)]
@@ -116,18 +117,9 @@ fn has_counts(record: &RequestRecord) -> bool {
 /// # Errors
 /// When the tokenizer fails.
 pub fn message_tokens(message: &Message, tokenizer: &dyn Tokenizer) -> Result<u64, TokenizerError> {
-    let mut tokens = tokenizer.count(&message.content.text())?;
-    if let Some(reasoning) = message.extra.get("reasoning_content").and_then(Value::as_str) {
-        tokens += tokenizer.count(reasoning)?;
-    }
-    let calls = message.extra.get("tool_calls").and_then(Value::as_array);
-    for call in calls.into_iter().flatten() {
-        let function = call.get("function");
-        for key in ["name", "arguments"] {
-            if let Some(text) = function.and_then(|function| function.get(key)?.as_str()) {
-                tokens += tokenizer.count(text)?;
-            }
-        }
+    let mut tokens = 0;
+    for text in message_texts(message) {
+        tokens += tokenizer.count(&text)?;
     }
     Ok(tokens)
 }

@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use turnbench_model::{ChatTemplate, Conversation, Tokenizer, TokenizerError, TurnSpan};
+
+use super::facts::{ConversationFacts, RULES, RequestFacts};
+use super::sequence::SequenceBuilder;
+use crate::message_text::message_texts;
+
+/// How the prompts of conversations with messages are made.
+#[derive(Clone, Copy)]
+pub(super) struct Prompts<'a> {
+    pub(super) tokenizer: &'a dyn Tokenizer,
+    pub(super) template: Option<&'a dyn ChatTemplate>,
+    /// Ascending.
+    pub(super) block_sizes: &'a [u32],
+}
+
+/// A conversation in tokens.
+struct Tokens<'a> {
+    conversation: &'a Conversation,
+    index: usize,
+    /// The tools, which stand before every prompt.
+    tools: Vec<u32>,
+    /// The ids of each distinct message, and which of them each message is.
+    distinct: Vec<Vec<u32>>,
+    of_message: Vec<usize>,
+}
+
+impl Prompts<'_> {
+    /// The facts of a conversation; the `index` is its place in the workload.
+    pub(super) fn facts(
+        &self,
+        index: usize,
+        conversation: &Conversation,
+    ) -> Result<ConversationFacts, TokenizerError> {
+        let tokens = Tokens::new(index, conversation, self.tokenizer)?;
+        let spans = conversation.turns(RULES);
+        let mut facts = match self.template {
+            None => self.concatenated(&tokens, &spans),
+            Some(template) => match self.templated(&tokens, &spans, template)? {
+                Some(facts) => facts,
+                None => ConversationFacts { rejected: true, ..self.concatenated(&tokens, &spans) },
+            },
+        };
+        let count =
+            |&distinct: &usize| u32::try_from(tokens.distinct[distinct].len()).unwrap_or(u32::MAX);
+        facts.message_tokens = tokens.of_message.iter().map(count).collect();
+        Ok(facts)
+    }
+
+    /// Messages one after another: each prompt continues the last one and its answer.
+    fn concatenated(&self, tokens: &Tokens<'_>, spans: &[TurnSpan]) -> ConversationFacts {
+        let mut facts = ConversationFacts::default();
+        let mut open: Option<SequenceBuilder> = None;
+        for (turn, span) in spans.iter().enumerate() {
+            if span.standalone {
+                facts.sequences.extend(open.take().map(SequenceBuilder::finish));
+            }
+            let continues = open.is_some();
+            let sequence = open.get_or_insert_with(|| self.begin(tokens));
+            for message in span.messages.clone() {
+                sequence.push_all(tokens.message(message));
+            }
+            if continues && let Some(before) = facts.requests.last_mut() {
+                before.tails.clear();
+            }
+            let mut request = tokens.request(turn, span);
+            request.sample.prompt_tokens = Some(sequence.tokens());
+            request.sequence = Some(facts.sequences.len());
+            request.tails = sequence.tails();
+            if let Some(answer) = span.answer {
+                sequence.push_all(tokens.message(answer));
+            }
+            facts.requests.push(request);
+        }
+        facts.sequences.extend(open.map(SequenceBuilder::finish));
+        facts
+    }
+
+    fn begin(&self, tokens: &Tokens<'_>) -> SequenceBuilder {
+        let mut sequence = SequenceBuilder::new(self.block_sizes);
+        sequence.push_all(&tokens.tools);
+        sequence
+    }
+
+    /// Each prompt rendered and tokenized as a whole; `None` when the template rejects one.
+    fn templated(
+        &self,
+        tokens: &Tokens<'_>,
+        spans: &[TurnSpan],
+        template: &dyn ChatTemplate,
+    ) -> Result<Option<ConversationFacts>, TokenizerError> {
+        let mut facts = ConversationFacts::default();
+        let mut start = 0;
+        let mut before: Vec<u32> = Vec::new();
+        for (turn, span) in spans.iter().enumerate() {
+            if span.standalone {
+                start = span.messages.start;
+            }
+            let messages = &tokens.conversation.messages[start..span.messages.end];
+            let Ok(text) = template.render(messages) else { return Ok(None) };
+            let ids = self.tokenizer.encode(&text)?;
+            let mut sequence = self.begin(tokens);
+            sequence.push_all(&ids);
+            if ids.starts_with(&before)
+                && let Some(before) = facts.requests.last_mut()
+            {
+                before.tails.clear();
+            }
+            let mut request = tokens.request(turn, span);
+            request.sample.prompt_tokens = Some(sequence.tokens());
+            request.sequence = Some(facts.sequences.len());
+            request.tails = sequence.tails();
+            if let Some(answer) = span.answer {
+                sequence.push_all(tokens.message(answer));
+            }
+            facts.requests.push(request);
+            facts.sequences.push(sequence.finish());
+            before = ids;
+        }
+        Ok(Some(facts))
+    }
+}
+
+impl<'a> Tokens<'a> {
+    /// Tokenizes every message once, and messages that are alike once together.
+    fn new(
+        index: usize,
+        conversation: &'a Conversation,
+        tokenizer: &dyn Tokenizer,
+    ) -> Result<Self, TokenizerError> {
+        let tools = match conversation.request.get("tools") {
+            Some(tools) => tokenizer.encode(&tools.to_string())?,
+            None => Vec::new(),
+        };
+        let mut known: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+        let mut distinct: Vec<Vec<u32>> = Vec::new();
+        let mut of_message = Vec::with_capacity(conversation.messages.len());
+        for message in &conversation.messages {
+            let texts = message_texts(message);
+            let place = match known.get(&texts) {
+                Some(&place) => place,
+                None => {
+                    let mut ids = Vec::new();
+                    for text in &texts {
+                        ids.extend(tokenizer.encode(text)?);
+                    }
+                    distinct.push(ids);
+                    known.insert(texts, distinct.len() - 1);
+                    distinct.len() - 1
+                }
+            };
+            of_message.push(place);
+        }
+        Ok(Self { conversation, index, tools, distinct, of_message })
+    }
+
+    fn message(&self, message: usize) -> &[u32] {
+        &self.distinct[self.of_message[message]]
+    }
+
+    /// A turn's request, as far as it doesn't depend on how prompts are made.
+    fn request(&self, turn: usize, span: &TurnSpan) -> RequestFacts {
+        let recorded = self.conversation.recorded_turn(turn);
+        let mut request = RequestFacts::recorded(self.index, turn, recorded);
+        let tools = if turn == 0 { self.tools.len() } else { 0 };
+        let added = span.messages.clone().map(|message| self.message(message).len());
+        let new_tokens = added.sum::<usize>() + tools;
+        request.sample.new_tokens = (turn == 0 || !span.standalone).then_some(new_tokens as u64);
+        request.sample.answer_tokens = span.answer.map(|answer| self.message(answer).len() as u64);
+        request.answer_known = true;
+        request
+    }
+}
