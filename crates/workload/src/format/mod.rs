@@ -10,8 +10,10 @@
 
 mod conversations;
 mod exchange;
+mod lmsys;
 mod mlperf_agentic;
 mod openai;
+mod parquet_rows;
 mod peek;
 mod row_groups;
 mod rows;
@@ -19,6 +21,7 @@ mod source;
 #[cfg(test)]
 mod testing;
 mod units;
+mod wildchat;
 
 use std::fmt;
 
@@ -95,7 +98,7 @@ impl fmt::Debug for Format {
 }
 
 /// Every format, in the order in which they are listed to people.
-pub const FORMATS: &[Format] = &[conversations::FORMAT, openai::FORMAT, mlperf_agentic::FORMAT];
+pub const FORMATS: &[Format] = &[conversations::FORMAT, openai::FORMAT, wildchat::FORMAT, lmsys::FORMAT, mlperf_agentic::FORMAT];
 
 /// A reader of files in which each JSON row is one conversation.
 pub(crate) fn conversation_per_row(

@@ -2,8 +2,13 @@ use std::io::{self, Read};
 
 use serde_json::Value;
 
+use super::parquet_rows::ParquetFile;
+
 /// Most bytes of a file's beginning that are looked at.
 const BYTES_MAX: usize = 1 << 20;
+
+/// How Parquet files begin and end.
+const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// Most rows of the beginning that are looked at.
 const ROWS_MAX: usize = 16;
@@ -14,6 +19,7 @@ pub struct Peek {
     bytes: Vec<u8>,
     container: Container,
     rows: Vec<Value>,
+    parquet: Option<ParquetFile>,
 }
 
 /// What kind of file it is, whatever it holds.
@@ -40,7 +46,7 @@ impl Peek {
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_start();
         let container = match text.as_bytes() {
             [] => Container::Empty,
-            [b'P', b'A', b'R', b'1', ..] => Container::Parquet,
+            _ if bytes.starts_with(PARQUET_MAGIC) => Container::Parquet,
             [b'[', ..] => Container::JsonList,
             [b'{', ..] => Container::JsonValues,
             _ => Container::Text,
@@ -50,7 +56,7 @@ impl Peek {
             Container::JsonValues => first_rows(text),
             Container::Parquet | Container::Text | Container::Empty => Vec::new(),
         };
-        Ok(Self { bytes, container, rows })
+        Ok(Self { bytes, container, rows, parquet: None })
     }
 
     /// What kind of file it is.
@@ -79,6 +85,21 @@ impl Peek {
         let line = self.bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let line = String::from_utf8_lossy(line);
         line.trim_start_matches('\u{feff}').trim_end_matches('\r').to_owned()
+    }
+
+    /// The names of the outermost columns of a Parquet file.
+    pub fn parquet_columns(&self) -> Vec<&str> {
+        self.parquet.iter().flat_map(ParquetFile::columns).collect()
+    }
+
+    /// The Parquet file that it is, its footer read.
+    pub(crate) const fn parquet(&self) -> Option<&ParquetFile> {
+        self.parquet.as_ref()
+    }
+
+    /// The same, with what a Parquet file says at its end.
+    pub(crate) fn with_parquet(self, file: ParquetFile) -> Self {
+        Self { parquet: Some(file), ..self }
     }
 
     /// The bytes looked at.
