@@ -1,6 +1,7 @@
 //! Text for the terminal. Every function returns the text; printing it is the caller's.
 
 mod client;
+mod conversation_table;
 mod demo;
 mod frame;
 mod headlines;
@@ -9,8 +10,10 @@ mod outcome;
 mod reference;
 mod style;
 mod turns;
+mod workload;
 
 pub use client::client_text;
+pub use conversation_table::conversation_table_text;
 pub use demo::demo_text;
 pub(crate) use frame::Frame;
 pub use headlines::headlines_text;
@@ -22,3 +25,4 @@ pub use reference::{
 };
 pub use style::ReferenceStyle;
 pub use turns::turns_text;
+pub use workload::workload_text;
