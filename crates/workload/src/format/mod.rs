@@ -8,10 +8,15 @@
 //! with `recorded` turns alone (lengths, block names, times) and no messages; the text is made
 //! afterwards, when a tokenizer is at hand.
 
+mod azure;
+mod bailian;
+mod burstgpt;
+mod csv_rows;
 mod conversations;
 mod exchange;
 mod lmsys;
 mod mlperf_agentic;
+mod mooncake;
 mod openai;
 mod parquet_rows;
 mod peek;
@@ -20,7 +25,9 @@ mod rows;
 mod source;
 #[cfg(test)]
 mod testing;
+mod trace;
 mod units;
+mod weka;
 mod wildchat;
 
 use std::fmt;
@@ -98,7 +105,18 @@ impl fmt::Debug for Format {
 }
 
 /// Every format, in the order in which they are listed to people.
-pub const FORMATS: &[Format] = &[conversations::FORMAT, openai::FORMAT, wildchat::FORMAT, lmsys::FORMAT, mlperf_agentic::FORMAT];
+pub const FORMATS: &[Format] = &[
+    conversations::FORMAT,
+    openai::FORMAT,
+    wildchat::FORMAT,
+    lmsys::FORMAT,
+    mlperf_agentic::FORMAT,
+    mooncake::FORMAT,
+    bailian::FORMAT,
+    weka::FORMAT,
+    burstgpt::FORMAT,
+    azure::FORMAT,
+];
 
 /// A reader of files in which each JSON row is one conversation.
 pub(crate) fn conversation_per_row(

@@ -1,0 +1,193 @@
+//! What the readers of traces without text share.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::Value;
+use turnbench_model::{Nanos, RecordedTurn};
+
+use super::{Item, Skipped};
+use crate::json_file::Node;
+use crate::{Warning, WorkloadError};
+
+/// The lengths of a request: a trace without them has nothing. A recorded answer length is exact.
+pub(crate) fn lengths(prompt: &Node, answer: &Node) -> Result<RecordedTurn, Skipped> {
+    let none = || Skipped::new("no prompt length", prompt.refuse(ALLOWED_TOKENS));
+    let turn = RecordedTurn {
+        prompt_tokens: Some(count(prompt, "prompt without tokens")?.ok_or_else(none)?),
+        standalone: true,
+        ..RecordedTurn::default()
+    };
+    Ok(match count(answer, "answer without tokens")? {
+        Some(tokens) => turn.with_answer_tokens(tokens),
+        None => turn,
+    })
+}
+
+const ALLOWED_TOKENS: &str = "a whole number of tokens, from 1";
+
+/// A number of tokens; `zero` is the reason for a skip where it is 0.
+pub(crate) fn count(node: &Node, zero: &'static str) -> Result<Option<u32>, Skipped> {
+    if node.value().and_then(Value::as_f64) == Some(0.0) {
+        return Err(Skipped::new(zero, node.refuse(ALLOWED_TOKENS)));
+    }
+    super::openai::tokens(node)
+}
+
+/// Names of blocks: whole numbers of up to 64 bits, signed ones too, for some hashes are. Absent
+/// and `null` are none.
+pub(crate) fn hash_ids(node: &Node) -> Result<Vec<u64>, Skipped> {
+    let refuse = |node: &Node, allowed| Skipped::new("malformed hash_ids", node.refuse(allowed));
+    if node.not_null().is_none() {
+        return Ok(Vec::new());
+    }
+    let items = node.items().ok_or_else(|| refuse(node, "a list of whole numbers"))?;
+    items
+        .map(|item| {
+            let value = item.value();
+            let signed = || value.and_then(Value::as_i64).map(i64::cast_unsigned);
+            let id = value.and_then(Value::as_u64).or_else(signed);
+            id.ok_or_else(|| refuse(&item, "a whole number of up to 64 bits"))
+        })
+        .collect()
+}
+
+/// Remarks, each once in a file.
+#[derive(Debug, Default)]
+pub(crate) struct Remarks {
+    made: BTreeSet<String>,
+}
+
+impl Remarks {
+    /// A remark on the value under a key, unless one on that key was made before.
+    pub(crate) fn once(&mut self, row: &Node, key: &str, problem: &str) -> Option<Warning> {
+        let is_new = self.made.insert(key.to_owned());
+        is_new.then(|| row.key(key).remark(problem))
+    }
+
+    /// Remarks on keys of a row that are not among `known`.
+    pub(crate) fn unknown_keys(&mut self, row: &Node, known: &[&str]) -> Vec<Item> {
+        let Some(Value::Object(map)) = row.value() else { return Vec::new() };
+        map.keys()
+            .filter(|key| !known.contains(&key.as_str()))
+            .filter_map(|key| self.once(row, key, "is an unknown key and has no effect"))
+            .map(Item::Remark)
+            .collect()
+    }
+}
+
+/// What a row of a trace is good for.
+#[derive(Debug)]
+pub(crate) enum Part<T> {
+    /// Something to hand out.
+    Item(Item),
+    /// A turn of a session, whose other turns may stand anywhere in the file.
+    Turn(String, T),
+}
+
+impl<T> From<Skipped> for Part<T> {
+    fn from(skipped: Skipped) -> Self {
+        Self::Item(Item::Skipped(skipped))
+    }
+}
+
+/// The parts that one row gives, or why the file ends there.
+pub(crate) type Parts<T> = Result<Vec<Part<T>>, WorkloadError>;
+
+/// Hands out what stands alone as it comes and puts sessions together, which are handed out at the
+/// end of the file in the order of their first turns.
+pub(crate) struct Sessions<I, T, B> {
+    rows: I,
+    build: B,
+    /// Most sessions that are kept.
+    sessions_max: usize,
+    places: BTreeMap<String, usize>,
+    sessions: VecDeque<(String, Vec<T>)>,
+    ready: VecDeque<Item>,
+    ended: bool,
+}
+
+impl<I, T, B> Sessions<I, T, B>
+where
+    I: Iterator<Item = Parts<T>>,
+    B: FnMut(String, Vec<T>) -> Item,
+{
+    pub(crate) fn new(rows: I, sessions_max: Option<usize>, build: B) -> Self {
+        Self {
+            rows,
+            build,
+            sessions_max: sessions_max.unwrap_or(usize::MAX),
+            places: BTreeMap::new(),
+            sessions: VecDeque::new(),
+            ready: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    fn take(&mut self, part: Part<T>) {
+        match part {
+            Part::Item(item) => self.ready.push_back(item),
+            Part::Turn(session, turn) => {
+                if let Some(&place) = self.places.get(&session) {
+                    self.sessions[place].1.push(turn);
+                } else if self.sessions.len() < self.sessions_max {
+                    self.places.insert(session.clone(), self.sessions.len());
+                    self.sessions.push_back((session, vec![turn]));
+                }
+            }
+        }
+    }
+}
+
+impl<I, T, B> Iterator for Sessions<I, T, B>
+where
+    I: Iterator<Item = Parts<T>>,
+    B: FnMut(String, Vec<T>) -> Item,
+{
+    type Item = Result<Item, WorkloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(Ok(item));
+            }
+            if self.ended {
+                let (id, turns) = self.sessions.pop_front()?;
+                return Some(Ok((self.build)(id, turns)));
+            }
+            match self.rows.next() {
+                Some(Ok(parts)) => parts.into_iter().for_each(|part| self.take(part)),
+                Some(Err(error)) => {
+                    self.ended = true;
+                    self.sessions.clear();
+                    return Some(Err(error));
+                }
+                None => self.ended = true,
+            }
+        }
+    }
+}
+
+/// Makes times of day, or since who knows when, times since the first row.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    first: Option<Nanos>,
+    remarks: Remarks,
+}
+
+impl Clock {
+    /// Time since the first row; what was before it counts as sent with it, and the first such
+    /// row gets a remark.
+    pub(crate) fn since_first(
+        &mut self,
+        time: Option<Nanos>,
+        row: &Node,
+        key: &str,
+    ) -> (Option<Nanos>, Option<Item>) {
+        let Some(time) = time else { return (None, None) };
+        let first = *self.first.get_or_insert(time);
+        let problem =
+            "is earlier than that of the first row; such rows count as sent with the first";
+        let remark = if time < first { self.remarks.once(row, key, problem) } else { None };
+        (Some(Nanos(time.0.saturating_sub(first.0))), remark.map(Item::Remark))
+    }
+}
