@@ -8,16 +8,18 @@
 //! with `recorded` turns alone (lengths, block names, times) and no messages; the text is made
 //! afterwards, when a tokenizer is at hand.
 
+mod aiperf;
 mod azure;
 mod bailian;
 mod burstgpt;
-mod csv_rows;
 mod conversations;
+mod csv_rows;
 mod exchange;
 mod lmsys;
 mod mlperf_agentic;
 mod mooncake;
 mod openai;
+mod otel;
 mod parquet_rows;
 mod peek;
 mod row_groups;
@@ -116,6 +118,8 @@ pub const FORMATS: &[Format] = &[
     weka::FORMAT,
     burstgpt::FORMAT,
     azure::FORMAT,
+    otel::FORMAT,
+    aiperf::FORMAT,
 ];
 
 /// A reader of files in which each JSON row is one conversation.

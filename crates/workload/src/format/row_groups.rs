@@ -42,7 +42,8 @@ pub(crate) struct RowGroup {
     pub(crate) rows: Vec<ParsedRow>,
 }
 
-/// The rows of a file, those with the same id together, in the order of their first rows.
+/// The rows of a file, those with the same id together, in the order of their first rows. A row that
+/// names no id is handed out at once.
 ///
 /// Rows of a group are expected after one another: a group is handed out as soon as a row of
 /// another one follows, and no more than one is held. A row whose group was handed out already is

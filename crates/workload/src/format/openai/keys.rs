@@ -113,8 +113,12 @@ pub(crate) fn tools(node: &Node) -> Result<Option<Value>, Skipped> {
     if !tools.iter().all(Value::is_object) {
         return Err(refuse());
     }
-    let wrapped = tools.iter().map(|tool| match tool.get("name") {
-        Some(_) if tool.get("type").is_none() => json!({"type": "function", "function": tool}),
+    let wrapped = tools.iter().map(|tool| match tool.as_object() {
+        Some(keys) if keys.contains_key("name") && !keys.contains_key("function") => {
+            let mut function = keys.clone();
+            function.shift_remove("type");
+            json!({"type": "function", "function": function})
+        }
         _ => tool.clone(),
     });
     Ok((!tools.is_empty()).then(|| wrapped.collect()))

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use turnbench_model::{Content, Conversation, Message, RecordedTurn, TurnRules};
 
-pub(crate) use keys::tools;
+pub(crate) use keys::{tokens, tools};
 
 use super::exchange::{Exchange, conversation_of};
 use super::row_groups::id_of;
