@@ -1,14 +1,16 @@
 use serde_json::{Map, Value, json};
-use turnbench_model::{Content, Conversation, Message, RecordedTurn, TurnRules, TurnSpan};
+use turnbench_model::{Content, Conversation, Message, TurnRules, TurnSpan};
 
 use super::{Layout, Sheet, WriteError, WriteReport, WriterOptions, lost, timing};
 
 /// AIPerf's multi-turn rows (0.13), one a conversation: `{"session_id", "turns": [{"text", …}]}`.
 ///
-/// A turn is what the user says: its texts, images and audio, when it is sent (`timestamp` or
-/// `delay`), how long the answer may be, and the request's keys as `extra`. Answers come from the
-/// server, so that recorded ones are lost, but for their length if there is a tokenizer to count
-/// it; system messages, which are no turns there, and what else a turn has no place for, too.
+/// A turn is what the user says: its texts, images, audio and videos, when it is sent (`timestamp`
+/// or `delay`), how long the answer is (`output_length`; where only limits are known, these are
+/// `extra`), and the request's keys as `extra`. Answers come from the server, so that recorded ones
+/// are lost, but for their length if there is a tokenizer to count it; system messages, which are
+/// no turns there, and what else a turn has no place for, too. A recorded model is lost because
+/// AIPerf would send requests to it.
 pub(super) struct AiPerfRows {
     options: WriterOptions,
 }
@@ -30,35 +32,41 @@ impl AiPerfRows {
         put_content(&mut row, messages, report);
         let recorded = conversation.recorded_turn(turn).cloned().unwrap_or_default();
         timing::put_time(&mut row, turn, &recorded, report);
-        if let Some(tokens) = self.answer_tokens(conversation, span, &recorded)? {
-            row.insert("output_length".to_owned(), tokens);
-        }
+        let mut extra = conversation.request.clone();
         let (min, max) = (recorded.min_tokens, recorded.max_tokens);
-        report.lose_if(min.is_some() && min != max, lost::MIN_TOKENS);
-        if !conversation.request.is_empty() {
-            row.insert("extra".to_owned(), Value::Object(conversation.request.clone()));
+        if let (Some(tokens), true) = (max, min == max) {
+            row.insert("output_length".to_owned(), tokens.into());
+        } else if min.is_some() || max.is_some() {
+            // The row's own length is exact.
+            for (key, tokens) in [("min_tokens", min), ("max_tokens", max)] {
+                if let Some(tokens) = tokens {
+                    extra.insert(key.to_owned(), tokens.into());
+                }
+            }
+        } else if let Some(tokens) = self.answer_tokens(conversation, span)? {
+            row.insert("output_length".to_owned(), tokens.into());
+        }
+        if !extra.is_empty() {
+            row.insert("extra".to_owned(), Value::Object(extra));
         }
         Ok(row)
     }
 
+    /// Tokens of a recorded answer, if there is a tokenizer to count them.
     fn answer_tokens(
         &self,
         conversation: &Conversation,
         span: &TurnSpan,
-        recorded: &RecordedTurn,
-    ) -> Result<Option<Value>, WriteError> {
-        if let Some(tokens) = recorded.max_tokens {
-            return Ok(Some(tokens.into()));
-        }
+    ) -> Result<Option<u64>, WriteError> {
         let (Some(answer), Some(tokenizer)) = (span.answer, &self.options.tokenizer) else {
             return Ok(None);
         };
         let tokens = crate::message_tokens(&conversation.messages[answer], &**tokenizer);
-        let conversation = || conversation.id.clone();
-        let tokens = tokens
-            .map_err(|source| WriteError::Tokenizer { conversation: conversation(), source })?;
         // No answer is shorter than one token.
-        Ok(Some(tokens.max(1).into()))
+        tokens.map(|tokens| Some(tokens.max(1))).map_err(|source| WriteError::Tokenizer {
+            conversation: conversation.id.clone(),
+            source,
+        })
     }
 }
 
@@ -94,89 +102,107 @@ fn lose_around_turns(conversation: &Conversation, spans: &[TurnSpan], report: &m
     report.lose(lost::TRAILING, trailing.count() as u64);
 }
 
-/// Texts and media of a turn's messages, all as one message of the user.
-#[derive(Default)]
-struct Said {
-    texts: Vec<String>,
-    images: Vec<String>,
-    audios: Vec<String>,
-    videos: Vec<String>,
-    /// Whether a text follows something else, which comes after all texts when AIPerf sends it.
-    is_mixed: bool,
-}
-
 fn put_content(row: &mut Map<String, Value>, messages: &[Message], report: &mut WriteReport) {
     let mut said = Said::default();
-    let mut roles = Vec::new();
-    for message in messages.iter().filter(|message| !message.is_assistant()) {
-        if !message.asks() {
-            report.lose(lost::SYSTEM, 1);
-            continue;
-        }
+    let instructions = messages.iter().filter(|it| !it.is_assistant() && !it.asks()).count();
+    report.lose(lost::SYSTEM, instructions as u64);
+    let asking: Vec<&Message> = messages.iter().filter(|message| message.asks()).collect();
+    for message in &asking {
         report.lose(lost::MESSAGE_KEYS, message.extra.len() as u64);
-        roles.push(message.role.as_str());
         match &message.content {
-            Content::Text(text) => said.text(text),
-            Content::Parts(parts) => {
-                for part in parts {
-                    said.part(part, report);
-                }
-            }
+            Content::Text(text) => said.push(Kind::Text, text.clone()),
+            Content::Parts(parts) => parts.iter().for_each(|part| said.push_part(part, report)),
             Content::Null => {}
         }
     }
     report.lose_if(said.is_mixed, lost::PARTS_ORDER);
-    report.lose(lost::ROLES, roles.iter().filter(|&&role| role != "user").count() as u64);
-    report.lose(lost::BORDERS_OF_MESSAGES, roles.len().saturating_sub(1) as u64);
-    let text = if said.texts.len() == 1 { said.texts.pop() } else { None };
-    if let Some(text) = text {
-        row.insert("text".to_owned(), Value::String(text));
-    }
-    let lists = [
-        ("texts", said.texts),
-        ("images", said.images),
-        ("audios", said.audios),
-        ("videos", said.videos),
-    ];
-    for (key, list) in lists {
-        if !list.is_empty() {
-            row.insert(key.to_owned(), list.into());
+    report.lose(lost::BORDERS_OF_MESSAGES, asking.len().saturating_sub(1) as u64);
+    match &asking[..] {
+        // Without its other keys (the id of the call that a tool answers) a role says too much.
+        [message] if message.role != "user" && message.extra.is_empty() => {
+            row.insert("role".to_owned(), message.role.as_str().into());
+        }
+        _ => {
+            let others = asking.iter().filter(|message| message.role != "user");
+            report.lose(lost::ROLES, others.count() as u64);
         }
     }
-    if row.is_empty() {
-        row.insert("text".to_owned(), "".into());
-    }
+    said.put(row);
+}
+
+/// What a turn consists of, in the order in which AIPerf sends it.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Kind {
+    Text,
+    Image,
+    Audio,
+    Video,
+}
+
+/// Texts and media of a turn's messages, all as one message of the user.
+#[derive(Default)]
+struct Said {
+    lists: [Vec<String>; 4],
+    /// The kind of the last one.
+    last: Option<Kind>,
+    /// Whether AIPerf sends them in another order.
+    is_mixed: bool,
 }
 
 impl Said {
-    fn text(&mut self, text: &str) {
-        let media = [&self.images, &self.audios, &self.videos];
-        self.is_mixed |= media.iter().any(|list| !list.is_empty());
-        self.texts.push(text.to_owned());
+    fn push(&mut self, kind: Kind, item: String) {
+        self.is_mixed |= self.last.is_some_and(|last| kind < last);
+        self.last = Some(kind);
+        self.lists[kind as usize].push(item);
     }
 
-    fn part(&mut self, part: &Value, report: &mut WriteReport) {
-        let url = |key: &str| part.get(key)?.get("url")?.as_str().map(str::to_owned);
-        let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
-        let place = match kind {
-            "image_url" => url("image_url").map(|url| (&mut self.images, url)),
-            "video_url" => url("video_url").map(|url| (&mut self.videos, url)),
-            "input_audio" => audio(part).map(|audio| (&mut self.audios, audio)),
-            _ => None,
+    fn push_part(&mut self, part: &Value, report: &mut WriteReport) {
+        let Some((kind, item, plain)) = said_by(part) else {
+            report.lose(lost::PARTS, 1);
+            return;
         };
-        match (place, part.get("text").and_then(Value::as_str)) {
-            (Some((list, item)), _) => list.push(item),
-            (None, Some(text)) if kind == "text" => self.text(text),
-            (None, _) => report.lose(lost::PARTS, 1),
+        report.lose_if(plain != *part, lost::PART_KEYS);
+        self.push(kind, item);
+    }
+
+    fn put(self, row: &mut Map<String, Value>) {
+        let [mut texts, images, audios, videos] = self.lists;
+        let is_empty = [&texts, &images, &audios, &videos].iter().all(|list| list.is_empty());
+        if texts.len() == 1 || is_empty {
+            row.insert("text".to_owned(), texts.pop().unwrap_or_default().into());
+        }
+        let lists = [("texts", texts), ("images", images), ("audios", audios), ("videos", videos)];
+        for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            row.insert(key.to_owned(), list.into());
         }
     }
 }
 
-/// AIPerf's spelling of audio: the format, a comma, the base64 text.
-fn audio(part: &Value) -> Option<String> {
-    let audio = part.get("input_audio")?;
-    let (format, data) = (audio.get("format")?.as_str()?, audio.get("data")?.as_str()?);
-    Some(format!("{format},{data}"))
+/// What a content part says, and the part that says no more than that.
+fn said_by(part: &Value) -> Option<(Kind, String, Value)> {
+    let kind = part.get("type")?.as_str()?;
+    let url = || part.get(kind)?.get("url")?.as_str();
+    let media = |of: Kind| {
+        let url = url()?;
+        Some((of, url.to_owned(), json!({"type": kind, kind: {"url": url}})))
+    };
+    match kind {
+        "text" => {
+            let text = part.get("text")?.as_str()?;
+            Some((Kind::Text, text.to_owned(), json!({"type": "text", "text": text})))
+        }
+        "image_url" => media(Kind::Image),
+        "audio_url" => media(Kind::Audio),
+        "video_url" => media(Kind::Video),
+        "input_audio" => {
+            let audio = part.get("input_audio")?;
+            let (format, data) = (audio.get("format")?.as_str()?, audio.get("data")?.as_str()?);
+            let plain = json!({"type": kind, kind: {"data": data, "format": format}});
+            // AIPerf's spelling.
+            Some((Kind::Audio, format!("{format},{data}"), plain))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +240,7 @@ mod tests {
             &[concat!(
                 r#"{"session_id":"s","turns":["#,
                 r#"{"text":"t0","timestamp":5,"output_length":9,"extra":{"temperature":0.5}},"#,
-                r#"{"text":"t2","delay":0.5,"output_length":8,"extra":{"temperature":0.5}}]}"#,
+                r#"{"text":"t2","delay":0.5,"extra":{"temperature":0.5,"max_tokens":8}}]}"#,
             )],
             &["recorded answers of turns: 1"],
         );
@@ -222,16 +248,28 @@ mod tests {
 
     #[test]
     fn other_roles_are_left_out_or_become_the_users() {
+        let roles = ["system", "user", "user", "assistant", "tool", "assistant", "tool", "system"];
+        let mut conversation = of_roles(&roles);
+        conversation.messages[4].extra =
+            [("tool_call_id".to_owned(), json!("1"))].into_iter().collect();
         check(
-            &[of_roles(&["system", "user", "user", "assistant", "tool", "assistant", "system"])],
-            &[r#"{"session_id":"s","turns":[{"texts":["t1","t2"]},{"text":"t4"}]}"#],
+            &[conversation],
+            &[concat!(
+                r#"{"session_id":"s","turns":[{"texts":["t1","t2"]},{"text":"t4"},"#,
+                r#"{"role":"tool","text":"t6"}]}"#,
+            )],
             &[
                 "recorded answers of turns: 2",
-                "messages after the last turn: 1",
-                "system messages: 1",
+                "system messages: 2",
                 "borders between messages of a turn: 1",
+                "keys of messages: 1",
                 "roles of messages sent as the user's: 1",
             ],
+        );
+        check(
+            &[of_roles(&["user", "assistant", "system"])],
+            &[r#"{"session_id":"s","turns":[{"text":"t0"}]}"#],
+            &["recorded answers of turns: 1", "messages after the last turn: 1"],
         );
         check(&[of_roles(&["system"])], &[], &["conversations without a message to answer: 1"]);
     }
@@ -240,7 +278,7 @@ mod tests {
     fn parts_become_texts_images_and_audio() {
         let parts = vec![
             json!({"type": "text", "text": "a"}),
-            json!({"type": "image_url", "image_url": {"url": "http://i"}}),
+            json!({"type": "image_url", "image_url": {"url": "http://i", "detail": "low"}}),
             json!({"type": "input_audio", "input_audio": {"format": "wav", "data": "AAA="}}),
             json!({"type": "file", "file": {}}),
         ];
@@ -253,7 +291,7 @@ mod tests {
                 r#"{"session_id":"s","turns":[{"text":"a","images":["http://i"],"#,
                 r#""audios":["wav,AAA="]}]}"#,
             )],
-            &["content parts: 1"],
+            &["keys of content parts: 1", "content parts: 1"],
         );
         check(
             &[Conversation::new("s", vec![message(mixed)])],
@@ -261,7 +299,7 @@ mod tests {
                 r#"{"session_id":"s","turns":[{"text":"a","images":["http://i"],"#,
                 r#""audios":["wav,AAA="]}]}"#,
             )],
-            &["content parts: 1", "order of content parts: 1"],
+            &["keys of content parts: 1", "content parts: 1", "order of content parts: 1"],
         );
     }
 

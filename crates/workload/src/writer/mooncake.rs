@@ -10,16 +10,17 @@ use crate::message_text::message_texts;
 /// Conversations that are tokenized at once, on all cores.
 const BATCH: usize = 64;
 
-/// Mooncake's trace rows (FAST '25 release), one a turn, with AIPerf's `session_id` and `delay`:
-/// `{"timestamp", "input_length", "output_length", "hash_ids"}`.
+/// Mooncake's trace rows (FAST '25 release), one a turn, with the keys that AIPerf and Dynamo add:
+/// `{"timestamp", "input_length", "output_length", "hash_ids"}`, spaced as in the published files.
 ///
-/// Rows follow one another by conversation, not by time. `session_id` stands in the rows of
-/// conversations that have several turns, or an id that says something. A turn that has block names
-/// of the size asked for keeps them; smaller ones that fit are joined; otherwise the blocks are made
-/// from the text of the whole prompt under recorded history (the messages' texts one after another,
-/// as tokens are counted everywhere, without a chat template) and numbered from 0. The answer's
-/// length is the recorded one, or else that of the recorded answer. Text is lost, with everything
-/// else that is neither time nor length.
+/// Rows follow one another by conversation, not by time. The turns of a conversation have its id as
+/// `session_id`; a single one has it as `request_id`, unless it is the number of a row. A turn that
+/// has block names of the size asked for keeps them; smaller ones that fit are joined; otherwise the
+/// blocks are made from the text of the whole prompt under recorded history (the messages' texts one
+/// after another, as tokens are counted everywhere, without a chat template) and numbered from 0.
+/// Sizes other than 512 stand beside them as `block_size`. The answer's length is the recorded one,
+/// or else that of the recorded answer. The request's keys are `extra`. Text is lost, with latencies
+/// and parents.
 pub(super) struct MooncakeRows {
     options: WriterOptions,
     names: BlockNames,
@@ -77,17 +78,18 @@ impl MooncakeRows {
             return Ok(());
         }
         lose_text(conversation, &mut sheet.report);
-        let has_session = prepared.turns.len() > 1 || !is_made_id(&conversation.id);
         let rows_before = sheet.report.rows;
         for (index, turn) in prepared.turns.iter().enumerate() {
             let recorded = conversation.recorded_turn(index).cloned().unwrap_or_default();
-            let Some(input_length) = turn.input_length else {
+            let Some(input_length) = turn.input_length.filter(|&tokens| tokens > 0) else {
                 sheet.report.lose(lost::WITHOUT_LENGTH, 1);
                 continue;
             };
             let mut row = Map::new();
-            if has_session {
-                row.insert("session_id".to_owned(), conversation.id.clone().into());
+            if prepared.turns.len() > 1 {
+                row.insert("session_id".to_owned(), conversation.id.as_str().into());
+            } else if !is_made_id(&conversation.id) {
+                row.insert("request_id".to_owned(), conversation.id.as_str().into());
             }
             timing::put_time(&mut row, index, &recorded, &mut sheet.report);
             row.insert("input_length".to_owned(), input_length.into());
@@ -98,6 +100,15 @@ impl MooncakeRows {
             sheet.report.lose_if(names.is_none(), lost::BLOCK_NAMES);
             if let Some(names) = names.filter(|names| !names.is_empty()) {
                 row.insert("hash_ids".to_owned(), names.into());
+                if self.options.block_size != WriterOptions::MOONCAKE_BLOCK_SIZE {
+                    row.insert("block_size".to_owned(), self.options.block_size.into());
+                }
+            }
+            if let Some(model) = recorded.model.as_deref() {
+                row.insert("model".to_owned(), model.into());
+            }
+            if !conversation.request.is_empty() {
+                row.insert("extra".to_owned(), conversation.request.clone().into());
             }
             lose_of_turn(&recorded, input_length, &mut sheet.report);
             sheet.python_line(&row)?;
@@ -240,13 +251,12 @@ impl Preparation<'_> {
 fn lose_text(conversation: &Conversation, report: &mut WriteReport) {
     lost::lose_own(conversation, report);
     report.lose(lost::MESSAGE_TEXTS, conversation.messages.len() as u64);
-    report.lose(lost::REQUEST_KEYS, conversation.request.len() as u64);
-    report.lose(lost::MODELS, lost::turns(conversation, |turn| turn.model.is_some()));
 }
 
 fn lose_of_turn(recorded: &RecordedTurn, input_length: u64, report: &mut WriteReport) {
     let (min, max) = (recorded.min_tokens, recorded.max_tokens);
-    report.lose_if(min.is_some() && min != max, lost::MIN_TOKENS);
+    report.lose_if(max.is_some() && min != max, lost::LIMITS);
+    report.lose_if(max.is_none() && min.is_some(), lost::MIN_TOKENS);
     let counted_anew = recorded.prompt_tokens.is_some_and(|it| u64::from(it) != input_length);
     report.lose_if(counted_anew, lost::PROMPT_TOKENS);
 }

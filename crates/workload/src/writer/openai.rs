@@ -57,8 +57,10 @@ fn row(conversation: Conversation, report: &mut WriteReport) -> Map<String, Valu
         }
     };
     put("model", &|turn| turn.model.clone().map(Value::from), lost::MODELS);
-    put("max_tokens", &|turn| turn.max_tokens.map(Value::from), lost::MAX_TOKENS);
-    put("min_tokens", &|turn| turn.min_tokens.map(Value::from), lost::MIN_TOKENS);
+    // The API has no limit of 0 tokens.
+    let limit = |tokens: Option<u32>| tokens.filter(|&tokens| tokens > 0).map(Value::from);
+    put("max_tokens", &|turn| limit(turn.max_tokens), lost::MAX_TOKENS);
+    put("min_tokens", &|turn| limit(turn.min_tokens), lost::MIN_TOKENS);
     row
 }
 

@@ -34,8 +34,22 @@ fn without_tokenizer(block_size: u32) -> WriterOptions {
     WriterOptions { block_size, ..WriterOptions::default() }
 }
 
+/// Checks rows, given without the size of their blocks.
 fn check(options: WriterOptions, conversations: &[Conversation], rows: &[&str], lost: &[&str]) {
-    check_rows(Target::Mooncake, options, conversations, rows, lost);
+    let block_size = options.block_size;
+    let with_size = |row: &&str| match row
+        .find("], ")
+        .map(|end| end + 1)
+        .or(row.rfind("]}").map(|end| end + 1))
+    {
+        Some(end) if block_size != 512 => {
+            format!("{}, \"block_size\": {block_size}{}", &row[..end], &row[end..])
+        }
+        _ => (*row).to_owned(),
+    };
+    let rows: Vec<String> = rows.iter().map(with_size).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    check_rows(Target::Mooncake, options, conversations, &rows, lost);
 }
 
 fn of_texts(id: &str, texts: &[&str]) -> Conversation {
@@ -97,7 +111,7 @@ fn reasoning_and_tool_calls_are_tokens_of_a_prompt() {
             .into_iter()
             .collect();
     let text = text_of(Target::Mooncake, options(100), &[conversation]);
-    let lengths: Vec<_> = text.lines().map(|row| &row[19..row.find(", \"hash").unwrap()]).collect();
+    let lengths: Vec<_> = text.lines().map(|row| &row[20..row.find(", \"hash").unwrap()]).collect();
     assert_eq!(lengths, ["\"input_length\": 1, \"output_length\": 6", "\"input_length\": 8"]);
 }
 
@@ -169,8 +183,8 @@ fn what_a_row_does_not_hold_is_counted() {
         max_tokens: Some(2),
         ..RecordedTurn::default()
     };
-    let request = [("tools".to_owned(), json!([]))].into_iter().collect();
-    let text = Conversation { recorded: vec![turn], request, ..of_texts("row-5", &["ab"]) };
+    let request = [("top_k".to_owned(), json!(1))].into_iter().collect();
+    let text = Conversation { recorded: vec![turn], request, ..of_texts("text", &["ab"]) };
     let lengths = RecordedTurn { max_tokens: Some(2), ..RecordedTurn::default() };
     let unknown =
         Conversation { recorded: vec![lengths], ..Conversation::new("row-2", Vec::new()) };
@@ -180,22 +194,21 @@ fn what_a_row_does_not_hold_is_counted() {
             trace("row-0", 2, vec![traced(2, 2, &[7])]),
             text,
             unknown,
+            of_texts("row-3", &[""]),
             Conversation::new("b", Vec::new()),
             Conversation::new("c", vec![Message::new("system", "s")]),
         ],
         &[
             r#"{"input_length": 2, "output_length": 2, "hash_ids": [7]}"#,
-            r#"{"input_length": 2, "output_length": 2}"#,
+            r#"{"request_id": "text", "input_length": 2, "output_length": 2, "model": "m", "extra": {"top_k": 1}}"#,
         ],
         &[
             "latencies of recorded answers: 1",
-            "texts of messages: 1",
-            "keys of requests: 1",
-            "models of turns: 1",
+            "texts of messages: 2",
             "block names of turns: 1",
-            "least lengths of answers: 1",
+            "limits of answer lengths that became lengths: 1",
             "recorded lengths of prompts: 1",
-            "turns without text and length: 1",
+            "turns without tokens or a length: 2",
             "conversations without text: 1",
             "conversations without a message to answer: 1",
         ],
