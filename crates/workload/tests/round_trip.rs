@@ -1,0 +1,368 @@
+//! What is written is read again as it was, as far as the target can hold it.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use turnbench_model::{
+    Content, Conversation, Message, Nanos, Parent, RecordedTurn, TurnRules, TurnSpan,
+};
+use turnbench_workload::{
+    FORMATS, Item, Source, Target, WorkloadError, WriteReport, Writer, WriterOptions,
+};
+
+fn read_file(format: &str, path: &Path) -> Vec<Conversation> {
+    let format = FORMATS.iter().find(|it| it.name == format).unwrap();
+    let mut conversations = Vec::new();
+    for item in (format.read)(Source::open(path).unwrap()).unwrap() {
+        let item = item.unwrap();
+        if let Item::Skipped(skipped) = &item {
+            panic!("{}: {}", skipped.reason, skipped.error);
+        }
+        if let Item::Conversation(conversation) = item {
+            conversations.push(*conversation);
+        }
+    }
+    conversations
+}
+
+fn read(format: &str, bytes: &[u8]) -> Vec<Conversation> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in");
+    std::fs::write(&path, bytes).unwrap();
+    read_file(format, &path)
+}
+
+fn sample(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/formats").join(name)
+}
+
+fn write(
+    target: Target,
+    options: WriterOptions,
+    conversations: &[Conversation],
+) -> (Vec<u8>, WriteReport) {
+    let mut out = Vec::new();
+    let mut writer = Writer::new(target, options, &mut out);
+    for conversation in conversations {
+        writer.write(conversation.clone()).unwrap();
+    }
+    let report = writer.finish().unwrap();
+    (out, report)
+}
+
+fn of_block_size(block_size: u32) -> WriterOptions {
+    WriterOptions { block_size, ..WriterOptions::default() }
+}
+
+/// The bytes of a sample, decompressed.
+fn bytes_of(name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut source = Source::open(&sample(name)).unwrap().bytes();
+    source.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn published_mooncake_traces_come_out_byte_for_byte() {
+    for name in [
+        "mooncake/conversation_trace-first350.jsonl.zst",
+        "mooncake/synthetic_trace-first300.jsonl.zst",
+        "aiperf-mooncake/precise_schedule.jsonl",
+        "aiperf-mooncake/production_trace.jsonl",
+        "dynamo/mooncake_tiny.jsonl",
+    ] {
+        let conversations = read_file("mooncake", &sample(name));
+        let (out, report) = write(Target::Mooncake, WriterOptions::default(), &conversations);
+        assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(bytes_of(name)).unwrap());
+        assert_eq!(report.lost, [], "{name}");
+    }
+}
+
+#[test]
+fn the_keys_that_others_add_to_mooncake_rows_stay() {
+    let rows = [
+        json!({"request_id": "m1", "timestamp": 0, "input_length": 32, "output_length": 4, "hash_ids": [101], "model": "m"}),
+        json!({"timestamp": 0.5, "input_length": 9, "extra": {"top_k": 3}}),
+        json!({"session_id": "s", "timestamp": 7, "input_length": 600, "output_length": 4, "hash_ids": [1, 2]}),
+        json!({"session_id": "s", "delay": 20, "input_length": 700, "output_length": 4, "hash_ids": [1, 3]}),
+    ];
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    let conversations = read("mooncake", lines.join("\n").as_bytes());
+    let (out, report) = write(Target::Mooncake, WriterOptions::default(), &conversations);
+    let written: Vec<Value> = String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
+    assert_eq!(written, rows);
+    assert_eq!((report.conversations, report.rows, report.lost), (3, 4, vec![]));
+}
+
+/// Reads a trace, writes it as Mooncake rows and reads these.
+fn through_mooncake(format: &str, name: &str, block_size: u32) -> [Vec<Conversation>; 2] {
+    let before = read_file(format, &sample(name));
+    let (out, _) = write(Target::Mooncake, of_block_size(block_size), &before);
+    let mut after = read("mooncake", &out);
+    // Sessions come last.
+    let place = |one: &Conversation| before.iter().position(|it| it.id == one.id);
+    after.sort_by_key(place);
+    [before, after]
+}
+
+#[test]
+fn traces_of_other_formats_keep_what_mooncake_rows_hold() {
+    for (format, name, block_size) in [
+        ("bailian", "bailian/after_schema.jsonl", 16),
+        ("weka", "weka/trace_0026.json", 64),
+        ("azure", "azure/code-first600.csv.zst", 512),
+        ("burstgpt", "burstgpt/quoted_rows_v1.csv", 512),
+    ] {
+        let [before, after] = through_mooncake(format, name, block_size);
+        assert_eq!(before.len(), after.len(), "{name}");
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!((&before.id, before.hash_block_size), (&after.id, after.hash_block_size));
+            assert_eq!(before.recorded.len(), after.recorded.len());
+            for (before, after) in before.recorded.iter().zip(&after.recorded) {
+                let kept = |turn: &RecordedTurn| RecordedTurn {
+                    latency_ns: None,
+                    ttft_ns: None,
+                    // A row has one time.
+                    sent_at_ns: turn.sent_at_ns.filter(|_| turn.think_time_ns.is_none()),
+                    think_time_ns: None,
+                    ..turn.clone()
+                };
+                let after = RecordedTurn { think_time_ns: before.think_time_ns, ..after.clone() };
+                assert_eq!(kept(before), kept(&after), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn joined_blocks_are_shared_where_the_prompts_were() {
+    let [before, after] = through_mooncake("bailian", "bailian/after_schema.jsonl", 64);
+    let turns = |all: &[Conversation]| -> Vec<Vec<u64>> {
+        all.iter().flat_map(|one| one.recorded.iter().map(|turn| turn.hash_ids.clone())).collect()
+    };
+    let (before, after) = (turns(&before), turns(&after));
+    assert_eq!(before.len(), after.len());
+    let shared = |a: &[u64], b: &[u64]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    for (ids, joined) in before.iter().zip(&after) {
+        assert_eq!(joined.len(), ids.len().div_ceil(4));
+        for (other_ids, other_joined) in before.iter().zip(&after) {
+            let same = shared(ids, other_ids);
+            // A last block of fewer ids is the same only where both end in it.
+            let ends = same == ids.len() && same == other_ids.len();
+            let expect = if ends { same.div_ceil(4) } else { same / 4 };
+            assert_eq!(shared(joined, other_joined), expect);
+        }
+    }
+}
+
+#[test]
+fn chat_rows_are_read_as_they_were() {
+    for (format, name) in [
+        ("openai", "openai/llamafactory-reason_tool_use_demo_50-first6.jsonl"),
+        ("openai", "openai/llamafactory-v1_sft_demo-first25.jsonl"),
+        ("openai", "openai/vllm-openai_example_batch.jsonl"),
+        ("sharegpt", "sharegpt/llamafactory-glaive_toolcall_en_demo-first25.json"),
+    ] {
+        let conversations = read_file(format, &sample(name));
+        let (out, report) = write(Target::OpenAi, WriterOptions::default(), &conversations);
+        assert_eq!((report.conversations, report.lost), (conversations.len() as u64, vec![]));
+        let again = read("openai", &out);
+        assert_eq!(again.len(), conversations.len(), "{name}");
+        for (before, after) in conversations.iter().zip(&again) {
+            // Of a batch row, that it is a single request is told by its turns.
+            let turns = |one: &Conversation| -> Vec<TurnSpan> { one.turns(TurnRules::default()) };
+            assert_eq!(turns(before), turns(after), "{name}");
+            let plain = |one: &Conversation| {
+                let mut one = one.clone();
+                one.recorded.iter_mut().for_each(|turn| turn.messages_count = None);
+                one
+            };
+            assert_eq!(plain(before), plain(after), "{name}");
+        }
+    }
+}
+
+#[test]
+fn aiperf_turns_are_read_as_they_were() {
+    for name in ["aiperf/multi_turn.jsonl", "aiperf/single_turn.jsonl"] {
+        let mut conversations = read_file("aiperf", &sample(name));
+        let (out, _) = write(Target::AiPerf, WriterOptions::default(), &conversations);
+        let mut again = read("aiperf", &out);
+        // Answers and instructions are not AIPerf's matter, nor are models.
+        let is_plain = |one: &Conversation| {
+            one.messages.iter().all(|it| it.asks())
+                && one.recorded.iter().all(|turn| turn.model.is_none())
+        };
+        let plain: Vec<bool> = conversations.iter().map(is_plain).collect();
+        assert_eq!(conversations.len(), again.len(), "{name}");
+        let mut at = plain.iter();
+        conversations.retain(|_| *at.next().unwrap());
+        let mut at = plain.iter();
+        again.retain(|_| *at.next().unwrap());
+        assert!(!again.is_empty(), "{name}");
+        assert_eq!(conversations, again, "{name}");
+    }
+}
+
+#[test]
+fn every_sample_is_the_same_after_json_and_jsonl() {
+    for (format, name) in [
+        ("openai", "openai/llamafactory-reason_tool_use_demo_50-first6.jsonl"),
+        ("openai", "openai/vllm-openai_example_batch.jsonl"),
+        ("mlperf-agentic", "mlperf-agentic/agentic_coding_2.5h-2conversations.jsonl.zst"),
+        ("aiperf", "aiperf/multi_turn.jsonl"),
+        ("mooncake", "mooncake/conversation_trace-first350.jsonl.zst"),
+        ("bailian", "bailian/after_schema.jsonl"),
+        ("weka", "weka/trace_0291-subagent.json.zst"),
+        ("azure", "azure/code-first600.csv.zst"),
+        ("burstgpt", "burstgpt/composed_session_columns.csv"),
+        ("wildchat", "wildchat/pyarrow_snappy.parquet"),
+    ] {
+        check_own(&read_anything(format, name));
+    }
+}
+
+/// Reads a sample whose odd rows are skipped.
+fn read_anything(format: &str, name: &str) -> Vec<Conversation> {
+    let format = FORMATS.iter().find(|it| it.name == format).unwrap();
+    let items = (format.read)(Source::open(&sample(name)).unwrap()).unwrap();
+    let conversation = |item: Result<Item, WorkloadError>| match item.unwrap() {
+        Item::Conversation(conversation) => Some(*conversation),
+        _ => None,
+    };
+    let conversations: Vec<Conversation> = items.filter_map(conversation).collect();
+    assert!(!conversations.is_empty(), "{name}");
+    conversations
+}
+
+/// turnbench's own forms hold everything.
+fn check_own(conversations: &[Conversation]) {
+    let layouts = [
+        (Target::Json, WriterOptions::default()),
+        (Target::Json, WriterOptions { ascii: true, indent: 0, ..WriterOptions::default() }),
+        (Target::Jsonl, WriterOptions::default()),
+    ];
+    for (target, options) in layouts {
+        let (out, report) = write(target, options, conversations);
+        assert_eq!(report.lost, []);
+        assert_eq!(report.conversations, conversations.len() as u64);
+        let again = read("conversations", &out);
+        assert_eq!(again.len(), conversations.len());
+        for (before, after) in conversations.iter().zip(&again) {
+            assert_eq!(before, after);
+        }
+    }
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        prop::num::f64::NORMAL.prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            object(inner).prop_map(Value::Object),
+        ]
+    })
+}
+
+fn object(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<String, Value>> {
+    prop::collection::vec((text(), values), 0..3).prop_map(|pairs| pairs.into_iter().collect())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        prop::sample::select(
+            &["", "\0", "\u{feff}x", "\u{2028}", "\\ud800", "é\u{7f}🙂\r\n\"\\", "\u{fffd}"][..]
+        )
+        .prop_map(str::to_owned),
+    ]
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let role = prop::sample::select(&["system", "user", "user", "assistant", "tool", "é"][..]);
+    let content = prop_oneof![
+        text().prop_map(Content::Text),
+        prop::collection::vec(json_value(), 0..3).prop_map(Content::Parts),
+        Just(Content::Null),
+    ];
+    (role, content, object(json_value())).prop_map(|(role, content, mut extra)| {
+        extra.retain(|key, _| key != "role" && key != "content");
+        Message { role: role.to_owned(), content, extra }
+    })
+}
+
+fn recorded_turn() -> impl Strategy<Value = RecordedTurn> {
+    let nanos = || prop::option::of(any::<u64>().prop_map(Nanos));
+    let tokens = || prop::option::of(any::<u32>());
+    (
+        (nanos(), nanos(), nanos(), nanos()),
+        prop::option::of(text()),
+        (tokens(), tokens(), tokens()),
+        prop::collection::vec(any::<u64>(), 0..3),
+        any::<bool>(),
+        prop::option::weighted(0.2, 0_u32..4),
+    )
+        .prop_map(|(times, model, tokens, hash_ids, standalone, messages_count)| {
+            RecordedTurn {
+                sent_at_ns: times.0,
+                think_time_ns: times.1,
+                latency_ns: times.2,
+                ttft_ns: times.3,
+                model,
+                prompt_tokens: tokens.0,
+                min_tokens: tokens.1,
+                max_tokens: tokens.2,
+                hash_ids,
+                standalone,
+                messages_count,
+            }
+        })
+}
+
+fn conversation() -> impl Strategy<Value = Conversation> {
+    let parent = (text(), any::<u32>(), prop::option::of(any::<u32>()))
+        .prop_map(|(id, after_turn, before_turn)| Parent { id, after_turn, before_turn });
+    (
+        text(),
+        prop::collection::vec(message(), 1..5),
+        object(json_value()),
+        prop::collection::vec(recorded_turn(), 0..4),
+        prop::option::of(1..=u32::MAX),
+        prop::option::of(parent),
+    )
+        .prop_map(|(id, messages, request, recorded, hash_block_size, parent)| {
+            let mut one = Conversation { id, messages, request, recorded, hash_block_size, parent };
+            // Something is known of each turn or of none.
+            if !one.recorded.is_empty() {
+                let turns = one.turns(TurnRules::default()).len();
+                one.recorded.resize(turns, RecordedTurn::default());
+            }
+            one
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_conversation_is_the_same_after_json_and_jsonl(
+        mut conversations in prop::collection::vec(conversation(), 0..4),
+    ) {
+        for (index, one) in conversations.iter_mut().enumerate() {
+            one.id.push_str(&index.to_string());
+        }
+        check_own(&conversations);
+    }
+}
