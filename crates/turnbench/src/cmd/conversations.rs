@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use turnbench_metrics::ConversationCounts;
-use turnbench_model::{Conversation, Plan, RequestRecord};
+use turnbench_model::{Conversation, Message, Plan, RequestRecord};
 
 /// The conversations with the server's answers in place of the recorded ones.
 pub(crate) struct Answered {
@@ -13,6 +13,8 @@ impl Answered {
     pub(crate) fn new(workload: &[Conversation], records: &[RequestRecord], plan: &Plan) -> Self {
         let mut conversations: Vec<Option<Conversation>> =
             workload.iter().cloned().map(Some).collect();
+        // Answers where none was recorded: conversation, place among its messages, answer.
+        let mut inserts: Vec<(usize, usize, Message)> = Vec::new();
         for record in records.iter().filter(|record| record.outcome.is_completed()) {
             let index = record.conversation as usize;
             let Some(Some(conversation)) = conversations.get_mut(index) else { continue };
@@ -22,7 +24,14 @@ impl Answered {
             match span.answer {
                 Some(_) if span.keeps_recorded => {}
                 Some(answer) => conversation.messages[answer] = message,
-                None => conversation.messages.push(message),
+                None => inserts.push((index, span.messages.end, message)),
+            }
+        }
+        // From the back, so that the places before stay where they are.
+        inserts.sort_by_key(|(_, place, _)| std::cmp::Reverse(*place));
+        for (index, place, message) in inserts {
+            if let Some(conversation) = &mut conversations[index] {
+                conversation.messages.insert(place, message);
             }
         }
         Self { conversations }

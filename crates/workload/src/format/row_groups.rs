@@ -141,10 +141,11 @@ impl RowGroups {
             self.collect()?;
         }
         while self.ready.is_empty() {
-            match self.rows.next() {
-                Some(row) => self.take(row?)?,
-                None => return Ok(self.close()),
-            }
+            let Some(row) = self.rows.next() else {
+                self.close();
+                break;
+            };
+            self.take(row?)?;
         }
         Ok(())
     }
@@ -223,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_group_that_goes_on_late_is_refused() {
-        let late: String = (0..20).map(|id| format!("{{\"id\":\"{id}\"}}\n")).collect();
+        let row = |id| format!("{{\"id\":\"{id}\"}}");
+        let late: Vec<String> = (0..20).chain([3]).map(row).collect();
         let expect: Vec<String> = (0..20).map(|id| format!("{id} {id}")).collect();
         let mut expect: Vec<&str> = expect.iter().map(String::as_str).collect();
         expect.push(
@@ -231,6 +233,6 @@ mod tests {
              ended with row 3, counted from 0)\nhint: sort the rows by conversation before they are \
              read",
         );
-        check(&format!("{late}{{\"id\":\"3\"}}"), None, &expect);
+        check(&late.join("\n"), None, &expect);
     }
 }

@@ -3,10 +3,12 @@ use serde_json::{Value, json};
 use turnbench_model::{Content, Conversation, Nanos, TurnRules};
 
 use super::FORMAT;
-use crate::format::testing::{Seen, mutated, read, read_anyway, sample, source, source_of_bytes};
+use crate::format::testing::{
+    Seen, lines, mutated, read, read_anyway, sample, source, source_of_bytes,
+};
 
 fn rows(rows: &[Value]) -> Seen {
-    read(&FORMAT, source(&rows.iter().map(|row| format!("{row}\n")).collect::<String>()))
+    read(&FORMAT, source(&lines(rows)))
 }
 
 /// Messages of each turn, none of which has an answer.
@@ -110,7 +112,7 @@ fn sounds_are_carried_or_pointed_to() {
         assert_eq!(seen.skips, Vec::<String>::new());
         match &seen.conversations[0].messages[0].content {
             Content::Parts(parts) => parts[0].clone(),
-            content => panic!("{content:?}"),
+            Content::Text(_) | Content::Null => panic!("{seen:?}"),
         }
     };
     let sound = json!({"type": "input_audio", "input_audio": {"data": "AA==", "format": "mp3"}});

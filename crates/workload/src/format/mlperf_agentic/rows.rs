@@ -20,6 +20,8 @@ const KEYS: [&str; 10] = [
     "delay_seconds",
 ];
 
+const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+
 /// Keys of a row that are keys of its message.
 const OF_THE_MESSAGE: [&str; 4] = ["tool_calls", "reasoning_content", "tool_call_id", "name"];
 
@@ -94,12 +96,10 @@ impl Builder {
     fn row(&mut self, row: &Node, remarked: &mut Remarked) -> Result<(), Skipped> {
         let malformed = |error| Skipped::new("malformed message", error);
         let role_node = row.key("role");
-        let role = match role_node.value().and_then(Value::as_str) {
-            Some(role @ ("system" | "developer" | "user" | "assistant" | "tool")) => role,
-            _ => {
-                let error = role_node.refuse("system, developer, user, assistant or tool");
-                return Err(Skipped::new("unknown role", error));
-            }
+        let named = role_node.value().and_then(Value::as_str);
+        let Some(role) = named.filter(|role| ROLES.contains(role)) else {
+            let error = role_node.refuse("system, developer, user, assistant or tool");
+            return Err(Skipped::new("unknown role", error));
         };
         self.head(row, remarked)?;
         let delay = units::seconds(&row.key("delay_seconds"))?.filter(|_| role != "assistant");

@@ -1,12 +1,16 @@
+#![expect(clippy::needless_pass_by_value, reason = "rows are written down where they are used")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use turnbench_model::{Content, Nanos, TurnRules};
 
 use super::FORMAT;
-use crate::format::testing::{Seen, mutated, read, read_anyway, sample, source, source_of_bytes};
+use crate::format::testing::{
+    Seen, lines, mutated, read, read_anyway, sample, source, source_of_bytes,
+};
 
 fn rows(rows: &[Value]) -> Seen {
-    read(&FORMAT, source(&rows.iter().map(|row| format!("{row}\n")).collect::<String>()))
+    read(&FORMAT, source(&lines(rows)))
 }
 
 /// A row of conversation "c".

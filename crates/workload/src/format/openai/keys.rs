@@ -72,9 +72,9 @@ pub(super) fn request(
                     request.insert(key.clone(), tools);
                 }
             }
-            "extra_body" => match value {
-                Value::Object(more) => request.extend(more.clone()),
-                _ => remark("is no object and has no effect"),
+            "extra_body" => match value.as_object() {
+                Some(more) => request.extend(more.clone()),
+                None => remark("is no object and has no effect"),
             },
             _ if ELSEWHERE.contains(&name) => {}
             _ if OF_THE_RUN.contains(&name) => {

@@ -118,16 +118,18 @@ impl Parts {
 fn call(node: &Node, text: &str) -> Result<(String, String), Skipped> {
     let parsed = serde_json::from_str::<Value>(text).ok();
     let call = parsed.as_ref().and_then(|call| {
-        let arguments = match call.get("arguments")? {
-            Value::String(text) => text.clone(),
-            value => value.to_string(),
-        };
+        let arguments = plain_text(call.get("arguments")?);
         Some((call.get("name")?.as_str()?.to_owned(), arguments))
     });
     call.ok_or_else(|| {
         let error = node.refuse("JSON text of {\"name\", \"arguments\"}");
         Skipped::new("malformed tool call", error)
     })
+}
+
+/// A string as it is, anything else as JSON.
+fn plain_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn media(node: &Node, kind: &str, url: &str) -> Result<Value, Skipped> {
@@ -145,10 +147,7 @@ fn tool_messages(text: String, open: &mut VecDeque<String>) -> Vec<Message> {
     match contents {
         Some(contents) if open.len() > 1 && contents.len() == open.len() => contents
             .into_iter()
-            .map(|content| match content {
-                Value::String(text) => tool_message(text.clone(), open.pop_front()),
-                value => tool_message(value.to_string(), open.pop_front()),
-            })
+            .map(|content| tool_message(plain_text(content), open.pop_front()))
             .collect(),
         _ => vec![tool_message(text, open.pop_front())],
     }

@@ -168,14 +168,13 @@ fn message(node: &Node) -> Result<Message, Skipped> {
 
 /// Refuses roles that chat templates do not know.
 fn check_role(node: &Node) -> Result<(), Skipped> {
+    const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
     let role = node.key("role");
-    match role.value().and_then(Value::as_str) {
-        Some("system" | "developer" | "user" | "assistant" | "tool" | "function") => Ok(()),
-        _ => {
-            let error = role.refuse("system, developer, user, assistant, tool or function");
-            Err(Skipped::new("unknown role", error))
-        }
+    if role.value().and_then(Value::as_str).is_some_and(|role| ROLES.contains(&role)) {
+        return Ok(());
     }
+    let error = role.refuse("system, developer, user, assistant, tool or function");
+    Err(Skipped::new("unknown role", error))
 }
 
 /// An answer may consist of something else than content.

@@ -3,10 +3,12 @@ use serde_json::{Value, json};
 use turnbench_model::{Content, Conversation, TurnRules};
 
 use super::FORMAT;
-use crate::format::testing::{Seen, mutated, read, read_anyway, sample, source, source_of_bytes};
+use crate::format::testing::{
+    Seen, lines, mutated, read, read_anyway, sample, source, source_of_bytes,
+};
 
 fn rows(rows: &[Value]) -> Seen {
-    read(&FORMAT, source(&rows.iter().map(|row| format!("{row}\n")).collect::<String>()))
+    read(&FORMAT, source(&lines(rows)))
 }
 
 /// The only conversation of a row.

@@ -71,7 +71,8 @@ fn of_content(node: &Node) -> Result<Message, Skipped> {
     let mut message =
         crate::format::message(node).map_err(|error| Skipped::new("malformed messages", error))?;
     message.extra.retain(|key, value| key != "finish_reason" && !value.is_null());
-    if message.content == Content::Null && !(message.is_assistant() && !message.extra.is_empty()) {
+    let says_something = message.is_assistant() && !message.extra.is_empty();
+    if message.content == Content::Null && !says_something {
         let error = node.key("content").refuse("a string or a list of parts");
         return Err(Skipped::new("message without content", error));
     }
@@ -132,11 +133,11 @@ impl Parts {
                 self.calls.push(json!({"id": id, "type": "function", "function": function}));
             }
             Some("tool_call_response") => self.results.push(result(part)?),
-            Some("uri") => self.content.push(media(part, text("uri")?.to_owned())?),
+            Some("uri") => self.content.push(media(part, text("uri")?)?),
             Some("blob") => {
                 let mime = text("mime_type")?;
                 let url = format!("data:{mime};base64,{}", text("content")?);
-                self.content.push(media(part, url)?);
+                self.content.push(media(part, &url)?);
             }
             _ => {
                 let allowed = "text, reasoning, tool_call, tool_call_response, uri or blob";
@@ -159,10 +160,10 @@ impl Parts {
 }
 
 fn as_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "{}".to_owned(),
-        value => value.to_string(),
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None if value.is_null() => "{}".to_owned(),
+        None => value.to_string(),
     }
 }
 
@@ -180,7 +181,7 @@ fn result(part: &Node) -> Result<Message, Skipped> {
 }
 
 /// A part of the chat API for a medium at a URL.
-fn media(part: &Node, url: String) -> Result<Value, Skipped> {
+fn media(part: &Node, url: &str) -> Result<Value, Skipped> {
     let modality = part.key("modality");
     let kind = match modality.not_null().and_then(Value::as_str) {
         Some("image") | None => "image_url",

@@ -54,7 +54,7 @@ impl Strand {
 struct Strands {
     begins_ns: i128,
     parents: FxHashMap<String, String>,
-    strands: Vec<Strand>,
+    all: Vec<Strand>,
     /// Where a history ends: the digest of a call's input and output. Several calls may have the
     /// same.
     answered: FxHashMap<u64, Vec<Place>>,
@@ -73,7 +73,7 @@ impl Strands {
         let place = match goes_on {
             Some((start, place)) if self.is_last(place) => {
                 call.input.drain(..start);
-                let strand = &self.strands[place.strand];
+                let strand = &self.all[place.strand];
                 if strand.request != call.request && self.differs.is_none() {
                     self.differs = Some(call.differs.clone());
                 }
@@ -81,8 +81,8 @@ impl Strands {
             }
             Some(_) | None => {
                 let parent = before.or_else(|| self.caller(&call));
-                self.strands.push(strand(index, &mut call, parent));
-                Place { strand: self.strands.len() - 1, turn: 1 }
+                self.all.push(strand(index, &mut call, parent));
+                Place { strand: self.all.len() - 1, turn: 1 }
             }
         };
         let (known, digest) = match &call.output {
@@ -101,7 +101,7 @@ impl Strands {
         let span = |from: Option<i128>, to: Option<i128>| {
             u64::try_from(to?.checked_sub(from?)?).ok().map(Nanos)
         };
-        let strand = &mut self.strands[place.strand];
+        let strand = &mut self.all[place.strand];
         let recorded = RecordedTurn {
             sent_at_ns: span(Some(self.begins_ns), call.start_ns),
             think_time_ns: span(strand.ended_ns, call.start_ns),
@@ -134,18 +134,18 @@ impl Strands {
     /// the latest. None of another session.
     fn best(&self, call: &Call, places: Option<&Vec<Place>>) -> Option<Place> {
         let same_session = |place: &&Place| {
-            let session = &self.strands[place.strand].session;
+            let session = &self.all[place.strand].session;
             session.is_none() || call.session.is_none() || *session == call.session
         };
         let rank = |place: &&Place| {
-            let strand = &self.strands[place.strand];
+            let strand = &self.all[place.strand];
             (self.is_last(**place), strand.trace_id == call.trace_id, place.strand)
         };
         places?.iter().filter(same_session).max_by_key(rank).copied()
     }
 
     fn is_last(&self, place: Place) -> bool {
-        self.strands[place.strand].turns() == place.turn
+        self.all[place.strand].turns() == place.turn
     }
 
     /// The nearest call around this one.
@@ -163,12 +163,12 @@ impl Strands {
     fn finish(self) -> Vec<Conversation> {
         let parent = |strand: &Strand| {
             let place = strand.parent?;
-            let parent = &self.strands[place.strand];
+            let parent = &self.all[place.strand];
             let before_turn = waits_for(parent, place.turn, strand);
             Some(Parent { id: parent.id.clone(), after_turn: place.turn, before_turn })
         };
-        let parents: Vec<Option<Parent>> = self.strands.iter().map(parent).collect();
-        let strands = self.strands.into_iter().zip(parents);
+        let parents: Vec<Option<Parent>> = self.all.iter().map(parent).collect();
+        let strands = self.all.into_iter().zip(parents);
         let conversation = |(strand, parent): (Strand, _)| Conversation {
             request: strand.request,
             parent,

@@ -1,25 +1,31 @@
+#![expect(clippy::needless_pass_by_value, reason = "rows are written down where they are used")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use turnbench_model::{Content, Conversation, Nanos, Parent, TurnRules};
+use turnbench_model::{Content, Conversation, Nanos, TurnRules};
 
 use super::FORMAT;
-use crate::format::testing::{Seen, mutated, read, read_anyway, sample, source, source_of_bytes};
+use crate::format::testing::{
+    Seen, lines, mutated, read, read_anyway, sample, source, source_of_bytes,
+};
 
-/// Id, messages of each turn, and the fork of each conversation.
-fn shape(seen: &Seen) -> Vec<(&str, Vec<usize>, Option<(&str, u32, Option<u32>)>)> {
-    let parent = |parent: &Parent| (parent.after_turn, parent.before_turn);
-    let of = |it: &'_ Conversation| {
+/// Span of the first call, messages of each turn, and where it forks off.
+type Shape<'a> = (&'a str, Vec<usize>, Option<(&'a str, u32, Option<u32>)>);
+
+fn shape(seen: &Seen) -> Vec<Shape<'_>> {
+    let turns = |it: &Conversation| {
         let turns = it.turns(TurnRules::default());
         assert!(turns.iter().all(|turn| turn.answer.is_some()), "{}", it.id);
         assert!(it.recorded.is_empty() || it.recorded.len() == turns.len(), "{}", it.id);
         turns.iter().map(|turn| turn.messages.len()).collect()
     };
-    let shape = |it| -> (&str, Vec<usize>, _) {
-        let it: &Conversation = it;
-        let fork = it.parent.as_ref().map(|it| (it.id.as_str(), parent(it).0, parent(it).1));
-        (it.id.split_once('/').map_or(it.id.as_str(), |(_, span)| span), of(it), fork)
-    };
-    seen.conversations.iter().map(shape).collect()
+    let mut shapes = Vec::new();
+    for it in &seen.conversations {
+        let span = it.id.split_once('/').map_or(it.id.as_str(), |(_, span)| span);
+        let parent = it.parent.as_ref().map(|it| (it.id.as_str(), it.after_turn, it.before_turn));
+        shapes.push((span, turns(it), parent));
+    }
+    shapes
 }
 
 fn read_sample(name: &str) -> Seen {
@@ -99,7 +105,7 @@ fn assistant(text: &str) -> Value {
 }
 
 fn rows(rows: &[Value]) -> Seen {
-    read(&FORMAT, source(&rows.iter().map(|row| format!("{row}\n")).collect::<String>()))
+    read(&FORMAT, source(&lines(rows)))
 }
 
 #[test]
@@ -285,8 +291,7 @@ fn spans_of_documents_are_named_by_their_place() {
 fn no_more_conversations_are_made_than_asked_for() {
     let spans =
         [span("a", None, json!([user("1")]), "x"), span("b", None, json!([user("2")]), "x")];
-    let text: String = spans.iter().map(|row| format!("{row}\n")).collect();
-    let seen = read_anyway(&FORMAT, source(&text).with_conversations_max(Some(1)));
+    let seen = read_anyway(&FORMAT, source(&lines(&spans)).with_conversations_max(Some(1)));
     assert_eq!(seen.conversations.len(), 1);
 }
 
