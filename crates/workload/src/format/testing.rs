@@ -25,6 +25,11 @@ pub(crate) fn source(text: &str) -> Source {
     source_of_bytes(text.as_bytes())
 }
 
+/// Rows as JSONL.
+pub(crate) fn lines(rows: &[serde_json::Value]) -> String {
+    rows.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 /// A file `in.data` of these bytes; it is gone from its folder once it is open.
 pub(crate) fn source_of_bytes(bytes: &[u8]) -> Source {
     let folder = tempfile::tempdir().unwrap();
