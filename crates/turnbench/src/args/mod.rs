@@ -4,6 +4,7 @@
 mod data_set;
 mod demo;
 mod generate;
+mod inspect;
 mod number;
 mod report;
 mod run;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use data_set::{DataSetArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{
     CompatArg, HistoryArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg,
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Write the conversations that a generator config describes or a data set holds
     Generate(GenerateArgs),
+    /// Show what is in a workload, without any server: sizes, times, and what prompts share
+    Inspect(Box<InspectArgs>),
     /// Start a simulated server that speaks vLLM's API
     Serve(Box<ServeArgs>),
     /// Run the stock workload against a simulated server: no GPU, no download, half a minute

@@ -6,6 +6,7 @@ mod demo;
 mod environment;
 mod file_limit;
 mod generate;
+mod inspect;
 mod output;
 mod report;
 mod run;
@@ -22,6 +23,7 @@ pub(crate) fn dispatch(command: Command) -> Result<ExitCode, Exit> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Generate(args) => generate::generate(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Report(args) => report::report(&args),

@@ -11,16 +11,25 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 /// An eighth of a line more each.
 const HEIGHTS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
+/// What a histogram's values are.
+#[derive(Clone, Copy)]
+pub(super) enum Values {
+    /// Counts, so that a bin can be named by its smallest and its largest one.
+    Whole,
+    /// Any number.
+    Continuous,
+}
+
 /// A histogram, a line for each bin, with its title above.
 pub(super) struct Histogram {
     lines: Vec<String>,
 }
 
 impl Histogram {
-    pub(super) fn of(title: &str, distribution: &Distribution) -> Self {
+    pub(super) fn of(title: &str, distribution: &Distribution, values: Values) -> Self {
         let bins = &distribution.histogram;
         let highest = bins.iter().map(|bin| bin.count).max().unwrap_or(0).max(1);
-        let labels: Vec<String> = bins.iter().map(label).collect();
+        let labels: Vec<String> = bins.iter().map(|bin| label(bin, values)).collect();
         let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
         let label_width = width(&mut labels.iter().map(|one| one.chars().count()));
         let counts: Vec<String> = bins.iter().map(|bin| grouped(bin.count)).collect();
@@ -74,14 +83,17 @@ fn push_row(text: &mut String, row: &[Histogram]) {
     }
 }
 
-/// The bin's smallest value and its largest, or where it ends when values are not whole.
-fn label(bin: &HistogramBin) -> String {
-    let whole = bin.from.fract() == 0.0 && bin.below.fract() == 0.0;
-    match whole {
-        true if bin.below == bin.from + 1.0 => short(bin.from),
-        true if bin.below <= 10_000.0 => format!("{}-{}", short(bin.from), short(bin.below - 1.0)),
-        true => format!("{}-<{}", short(bin.from), short(bin.below)),
-        false => format!("{}-<{}", short(bin.from), short(bin.below)),
+/// A bin of counts from its smallest to its largest while these are short, any other one from its
+/// beginning to where the next begins.
+fn label(bin: &HistogramBin, values: Values) -> String {
+    match values {
+        Values::Whole if bin.below == bin.from + 1.0 => short(bin.from),
+        Values::Whole if bin.below <= 10_000.0 => {
+            format!("{}-{}", short(bin.from), short(bin.below - 1.0))
+        }
+        Values::Whole | Values::Continuous => {
+            format!("{}-<{}", short(bin.from), short(bin.below))
+        }
     }
 }
 
@@ -117,19 +129,19 @@ pub(super) fn sparkline(counts: &[u64]) -> String {
 mod tests {
     use turnbench_metrics::Distribution;
 
-    use super::{Histogram, side_by_side, sparkline};
+    use super::{Histogram, Values, side_by_side, sparkline};
 
     #[test]
     fn bars_are_as_long_as_their_counts() {
         let values = Distribution::of_counts(&[1, 1, 1, 1, 2, 2, 3]);
-        let text = side_by_side(&[Histogram::of("turns", &values)], 80);
+        let text = side_by_side(&[Histogram::of("turns", &values, Values::Whole)], 80);
         assert_eq!(text, "turns\n1 4 ██████████████\n2 2 ███████\n3 1 ███▌\n");
     }
 
     #[test]
     fn what_does_not_fit_beside_stands_below() {
         let values = Distribution::of_counts(&[10, 12, 90]);
-        let one = || Histogram::of("a title", &values);
+        let one = || Histogram::of("a title", &values, Values::Continuous);
         let lines = |width| side_by_side(&[one(), one(), one()], width).lines().count();
         let height = one().lines.len();
         assert_eq!((lines(200), lines(50), lines(10)), (height, 2 * height + 1, 3 * height + 2));

@@ -3,13 +3,15 @@ mod overview;
 mod sharing;
 mod times;
 
-use turnbench_metrics::WorkloadReport;
+use turnbench_metrics::{Distribution, WorkloadReport};
 
 use super::lines::WIDTH;
-use bars::{Histogram, side_by_side};
+use bars::{Histogram, Values, side_by_side};
 
 /// Widest text that is of any use: five histograms beside one another.
 const WIDTH_MAX: usize = 200;
+/// Of fewer values the tables tell enough.
+const SAMPLES_MIN: u64 = 10;
 
 /// What `turnbench inspect` prints, for a terminal of `width` columns; at least 80.
 ///
@@ -30,13 +32,17 @@ pub fn workload_text(report: &WorkloadReport, width: usize) -> String {
 
 fn histograms(report: &WorkloadReport, width: usize) -> String {
     let histograms = [
-        ("turns per conversation", &report.turns_per_conversation),
-        ("tokens per message", &report.message_tokens),
-        ("tokens per prompt", &report.prompt_tokens),
-        ("tokens per answer", &report.answer_tokens),
-        ("think time (s)", &report.times.think_time_sec),
+        ("turns per conversation", &report.turns_per_conversation, Values::Whole),
+        ("tokens per message", &report.message_tokens, Values::Whole),
+        ("tokens per prompt", &report.prompt_tokens, Values::Whole),
+        ("tokens per answer", &report.answer_tokens, Values::Whole),
+        ("think time (s)", &report.times.think_time_sec, Values::Continuous),
     ];
-    let shown = histograms.into_iter().filter(|(_, one)| one.describe.min != one.describe.max);
-    let histograms: Vec<_> = shown.map(|(title, one)| Histogram::of(title, one)).collect();
+    let tells_more = |one: &Distribution| {
+        one.describe.count >= SAMPLES_MIN && one.describe.min != one.describe.max
+    };
+    let shown = histograms.into_iter().filter(|(_, one, _)| tells_more(one));
+    let histograms: Vec<_> =
+        shown.map(|(title, one, values)| Histogram::of(title, one, values)).collect();
     side_by_side(&histograms, width)
 }

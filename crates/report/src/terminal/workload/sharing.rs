@@ -1,11 +1,12 @@
-use turnbench_metrics::{Describe, RequestOrder, TokenBasis, WorkloadReport};
+use turnbench_metrics::{BlockReuse, Describe, RequestOrder, TokenBasis, WorkloadReport};
 
 use super::super::lines::{grouped, percentage, table, wrapped};
 use super::overview::count;
 
-/// The table of prompts by turn.
+/// The table of prompts by turn; empty where each conversation has one only.
 pub(super) fn growth(report: &WorkloadReport) -> String {
-    if report.prompt_tokens.describe.count == 0 {
+    // Of first turns alone the other tables tell everything.
+    if report.prompt_tokens.describe.count == 0 || report.growth.len() < 2 {
         return String::new();
     }
     let with_reuse = !report.reuse.is_empty();
@@ -53,7 +54,7 @@ pub(super) fn reuse(report: &WorkloadReport) -> String {
             vec![
                 reuse.block_size.to_string(),
                 grouped(reuse.prompt_tokens),
-                grouped(reuse.distinct_tokens),
+                format!("{} ({})", grouped(reuse.distinct_tokens), share(reuse)),
                 percentage(reuse.own_history_ratio),
                 percentage(reuse.any_request_ratio),
             ]
@@ -85,4 +86,10 @@ pub(super) fn reuse(report: &WorkloadReport) -> String {
         text.push_str(&wrapped("", &format!("{known} of {all} requests have block names"), 2));
     }
     text
+}
+
+/// How much of the prompts is distinct.
+fn share(reuse: &BlockReuse) -> String {
+    let share = reuse.distinct_tokens as f64 / reuse.prompt_tokens as f64;
+    percentage((reuse.prompt_tokens > 0).then_some(share))
 }
