@@ -1,11 +1,15 @@
 //! What is written is read again as it was, as far as the target can hold it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use turnbench_model::{
-    Content, Conversation, Message, Nanos, Parent, RecordedTurn, TurnRules, TurnSpan,
+    Content, Conversation, Message, Nanos, Parent, RecordedTurn, Tokenizer, TokenizerError,
+    TurnRules, TurnSpan,
 };
 use turnbench_workload::{
     FORMATS, Item, Source, Target, WorkloadError, WriteReport, Writer, WriterOptions,
@@ -195,7 +199,7 @@ fn aiperf_turns_are_read_as_they_were() {
         let mut again = read("aiperf", &out);
         // Answers and instructions are not AIPerf's matter, nor are models.
         let is_plain = |one: &Conversation| {
-            one.messages.iter().all(|it| it.asks())
+            one.messages.iter().all(Message::asks)
                 && one.recorded.iter().all(|turn| turn.model.is_none())
         };
         let plain: Vec<bool> = conversations.iter().map(is_plain).collect();
@@ -231,9 +235,9 @@ fn every_sample_is_the_same_after_json_and_jsonl() {
 fn read_anything(format: &str, name: &str) -> Vec<Conversation> {
     let format = FORMATS.iter().find(|it| it.name == format).unwrap();
     let items = (format.read)(Source::open(&sample(name)).unwrap()).unwrap();
-    let conversation = |item: Result<Item, WorkloadError>| match item.unwrap() {
-        Item::Conversation(conversation) => Some(*conversation),
-        _ => None,
+    let conversation = |item: Result<Item, WorkloadError>| {
+        let Item::Conversation(conversation) = item.unwrap() else { return None };
+        Some(*conversation)
     };
     let conversations: Vec<Conversation> = items.filter_map(conversation).collect();
     assert!(!conversations.is_empty(), "{name}");
@@ -353,6 +357,23 @@ fn conversation() -> impl Strategy<Value = Conversation> {
         })
 }
 
+/// Each character is a token.
+struct Characters;
+
+impl Tokenizer for Characters {
+    fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        Ok(text.chars().map(u32::from).collect())
+    }
+
+    fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        Ok(ids.iter().filter_map(|&id| char::from_u32(id)).collect())
+    }
+
+    fn vocab_size(&self) -> u32 {
+        1 << 21
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -364,5 +385,27 @@ proptest! {
             one.id.push_str(&index.to_string());
         }
         check_own(&conversations);
+    }
+
+    #[test]
+    fn rows_of_other_targets_are_objects_one_a_line(
+        mut conversations in prop::collection::vec(conversation(), 0..4),
+    ) {
+        for one in &mut conversations {
+            // Blocks of any size have no place beside others.
+            one.hash_block_size = one.hash_block_size.map(|size| 1 + size % 2);
+        }
+        let tokenizer: Arc<dyn Tokenizer> = Arc::new(Characters);
+        for target in [Target::Mooncake, Target::AiPerf, Target::OpenAi] {
+            let options = WriterOptions { tokenizer: Some(Arc::clone(&tokenizer)), ..of_block_size(2) };
+            let (out, report) = write(target, options, &conversations);
+            let text = String::from_utf8(out).unwrap();
+            let rows: Vec<Value> =
+                text.split_terminator('\n').map(|row| serde_json::from_str(row).unwrap()).collect();
+            prop_assert!(rows.iter().all(Value::is_object));
+            prop_assert_eq!(report.rows, rows.len() as u64);
+            prop_assert!(report.conversations <= conversations.len() as u64);
+            prop_assert!(report.lost.iter().all(|(_, count)| *count > 0));
+        }
     }
 }

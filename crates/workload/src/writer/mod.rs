@@ -16,6 +16,7 @@ mod sheet;
 mod testing;
 mod timing;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
@@ -69,7 +70,7 @@ impl Target {
     /// What a file of this name holds when nothing else is said: JSONL with the extension `jsonl`
     /// or `ndjson`, in any case of letters, otherwise one JSON document.
     pub fn from_path(path: &Path) -> Self {
-        let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+        let extension = path.extension().map(OsStr::to_ascii_lowercase);
         match extension.as_deref().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => Self::Jsonl,
             _ => Self::Json,

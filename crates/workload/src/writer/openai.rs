@@ -52,7 +52,8 @@ fn row(conversation: Conversation, report: &mut WriteReport) -> Map<String, Valu
                 row.insert(key.to_owned(), first);
             }
             _ => {
-                report.lose(what, recorded.iter().filter(|turn| of(turn).is_some()).count() as u64)
+                let known = recorded.iter().filter(|turn| of(turn).is_some());
+                report.lose(what, known.count() as u64);
             }
         }
     };
@@ -95,7 +96,7 @@ mod tests {
         check_rows(Target::OpenAi, WriterOptions::default(), conversations, rows, lost);
     }
 
-    fn message(role: &str, content: Content, extra: serde_json::Value) -> Message {
+    fn message(role: &str, content: Content, extra: &serde_json::Value) -> Message {
         let extra = extra.as_object().cloned().unwrap_or_default();
         Message { role: role.to_owned(), content, extra }
     }
@@ -112,9 +113,9 @@ mod tests {
     fn messages_keep_their_keys_and_the_request_stands_beside_them() {
         let calls = json!({"reasoning_content": "r", "tool_calls": [{"id": "1"}]});
         let messages = vec![
-            message("user", Content::Parts(vec![json!({"type": "text", "text": "t"})]), json!({})),
-            message("assistant", Content::Null, calls),
-            message("tool", Content::Text("é".to_owned()), json!({"tool_call_id": "1"})),
+            message("user", Content::Parts(vec![json!({"type": "text", "text": "t"})]), &json!({})),
+            message("assistant", Content::Null, &calls),
+            message("tool", Content::Text("é".to_owned()), &json!({"tool_call_id": "1"})),
         ];
         let request: Map<_, _> =
             [("tools".to_owned(), json!([{"type": "function"}]))].into_iter().collect();
