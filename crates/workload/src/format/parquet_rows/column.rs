@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::sync::Arc;
 
 use parquet::column::page::{Page, PageMetadata, PageReader};
@@ -7,7 +6,7 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int64Type, Int96, Int96Type};
 use parquet::errors::ParquetError;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::file::guarded;
+use super::file::{Chunks, guarded};
 use super::schema::{Kind, Leaf};
 use super::{ParquetFile, Value};
 
@@ -60,7 +59,7 @@ impl Column {
             return Err(general("its type is not that of the schema"));
         }
         let pages =
-            guarded(|| SerializedPageReader::new(Arc::clone(&file.file), chunk, rows, None))?;
+            guarded(|| SerializedPageReader::new(Arc::clone(&file.chunks), chunk, rows, None))?;
         let pages = Box::new(BoundedPages { pages });
         let reader = match (get_column_reader(file.schema().column(leaf.index), pages), leaf.kind) {
             (ColumnReader::ByteArrayColumnReader(reader), Kind::Text) => {
@@ -138,7 +137,7 @@ fn general(problem: &str) -> ParquetError {
 
 /// Pages of a size that is not absurd.
 struct BoundedPages {
-    pages: SerializedPageReader<File>,
+    pages: SerializedPageReader<Chunks>,
 }
 
 impl PageReader for BoundedPages {

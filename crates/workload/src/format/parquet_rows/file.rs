@@ -1,13 +1,15 @@
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::SchemaDescriptor;
 
 use crate::WorkloadError;
@@ -16,7 +18,7 @@ use crate::WorkloadError;
 #[derive(Clone, Debug)]
 pub(crate) struct ParquetFile {
     pub(super) path: Arc<Path>,
-    pub(super) file: Arc<File>,
+    pub(super) chunks: Arc<Chunks>,
     pub(super) metadata: Arc<ParquetMetaData>,
 }
 
@@ -43,17 +45,18 @@ impl ParquetFile {
         // Statistics of each column chunk are not looked at, and would be most of the footer.
         let options = ParquetMetaDataOptions::new()
             .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        let chunks = Chunks { file };
         let metadata = guarded(|| {
             ParquetMetaDataReader::new()
                 .with_metadata_options(Some(options))
-                .parse_and_finish(&file)
+                .parse_and_finish(&chunks)
         });
         let metadata = metadata.map_err(|source| WorkloadError::Parquet {
             path: path.to_owned(),
             place: "its footer".to_owned(),
             source,
         })?;
-        Ok(Self { path: Arc::from(path), file: Arc::new(file), metadata: Arc::new(metadata) })
+        Ok(Self { path: Arc::from(path), chunks: Arc::new(chunks), metadata: Arc::new(metadata) })
     }
 
     /// Its columns.
@@ -92,6 +95,48 @@ impl ParquetFile {
     ) -> WorkloadError {
         let place = format!("row group {group}, column {column}");
         WorkloadError::Parquet { path: PathBuf::from(&*self.path), place, source }
+    }
+}
+
+/// The file, as the decoder asks for it.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    file: File,
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<Endless>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let mut file = self.file.try_clone()?;
+        file.seek(SeekFrom::Start(start))?;
+        Ok(BufReader::new(Endless { file }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.file.get_bytes(start, length)
+    }
+}
+
+/// Page headers, after which there is always more, the footer at least. The end of the file is an
+/// error here: parquet 60.1 would skip over it without noticing, and where a damaged header has a
+/// list of billions of texts to skip, do so as many times.
+pub(super) struct Endless {
+    file: File,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.file.read(buffer)? {
+            0 if !buffer.is_empty() => Err(io::Error::from(ErrorKind::UnexpectedEof)),
+            count => Ok(count),
+        }
     }
 }
 
