@@ -115,33 +115,39 @@ impl Chains {
         };
         let named = id_of(value, "parent_chat_id").filter(|parent| parent != "-1");
         let parent = named.as_ref().and_then(|parent| self.places.get(&key(parent))).copied();
-        let place = match parent {
-            Some((conversation, turn_before)) => {
-                let chain = &mut self.conversations[conversation as usize];
-                if chain.recorded.len() == turn_before as usize {
-                    extend(chain, turn);
-                    Some((conversation, turn_before + 1))
-                } else {
-                    let parent =
-                        Parent { id: chain.id.clone(), after_turn: turn_before, before_turn: None };
-                    self.begin(&id, Some(parent), turn)
-                }
+        let place = if let Some(before) = parent {
+            self.go_on(before, &id, turn)
+        } else {
+            let place = self.begin(&id, None, turn);
+            if named.is_some() && place.is_some() {
+                let problem = "names a row that is not in the file before it; such rows begin \
+                               conversations of their own";
+                let remark = self.remarks.once(row, "parent_chat_id", problem);
+                self.others.extend(remark.map(Item::Remark));
             }
-            None => {
-                let place = self.begin(&id, None, turn);
-                if named.is_some() && place.is_some() {
-                    let problem = "names a row that is not in the file before it; such rows begin \
-                                   conversations of their own";
-                    let remark = self.remarks.once(row, "parent_chat_id", problem);
-                    self.others.extend(remark.map(Item::Remark));
-                }
-                place
-            }
+            place
         };
         if let Some(place) = place {
             self.places.insert(key(&id), place);
         }
         Ok(())
+    }
+
+    /// Adds a turn after the one at a place: in its conversation, or if that has gone on already,
+    /// in one that forks.
+    fn go_on(
+        &mut self,
+        (conversation, turn_before): (u32, u32),
+        id: &str,
+        turn: RecordedTurn,
+    ) -> Option<(u32, u32)> {
+        let chain = &mut self.conversations[conversation as usize];
+        if chain.recorded.len() == turn_before as usize {
+            extend(chain, turn);
+            return Some((conversation, turn_before + 1));
+        }
+        let parent = Parent { id: chain.id.clone(), after_turn: turn_before, before_turn: None };
+        self.begin(id, Some(parent), turn)
     }
 
     /// Begins a conversation; `None` when there are enough.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use turnbench_model::{Conversation, RecordedTurn};
 
 use super::csv_rows::{CsvRow, CsvRows, has_columns};
-use super::trace::{Clock, Part, Parts, Sessions, lengths};
+use super::trace::{Clock, Part, Sessions, lengths};
 use super::units::seconds;
 use super::{Container, Contents, Format, Item, Peek, Reader, Skipped, Source};
 use crate::WorkloadError;
@@ -44,7 +44,7 @@ fn read(source: Source) -> Result<Reader, WorkloadError> {
         response: rows.column("responsetokens"),
     };
     let mut clock = Clock::default();
-    let parts = rows.map(move |row| columns.parts(&row?, &mut clock));
+    let parts = rows.map(move |row| Ok(columns.parts(&row?, &mut clock)));
     Ok(Box::new(Sessions::new(parts, sessions_max, |id, recorded| {
         let conversation = Conversation { recorded, ..Conversation::new(id, Vec::new()) };
         Item::Conversation(Box::new(conversation))
@@ -62,26 +62,25 @@ struct Columns {
 }
 
 impl Columns {
-    fn parts(&self, row: &CsvRow, clock: &mut Clock) -> Parts<RecordedTurn> {
+    fn parts(&self, row: &CsvRow, clock: &mut Clock) -> Vec<Part<RecordedTurn>> {
         let (turn, remark) = match self.turn(row, clock) {
             Ok(read) => read,
-            Err(skipped) => return Ok(vec![skipped.into()]),
+            Err(skipped) => return vec![skipped.into()],
         };
         let text = match &row.value[&self.session] {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        let part = match text {
-            Some(session) => Part::Turn(session, turn),
-            None => {
-                let id = format!("row-{}", row.index);
-                let recorded = vec![turn];
-                let conversation = Conversation { recorded, ..Conversation::new(id, Vec::new()) };
-                Part::Item(Item::Conversation(Box::new(conversation)))
-            }
+        let part = if let Some(session) = text {
+            Part::Turn(session, turn)
+        } else {
+            let id = format!("row-{}", row.index);
+            let recorded = vec![turn];
+            let conversation = Conversation { recorded, ..Conversation::new(id, Vec::new()) };
+            Part::Item(Item::Conversation(Box::new(conversation)))
         };
-        Ok(remark.map(Part::Item).into_iter().chain([part]).collect())
+        remark.map(Part::Item).into_iter().chain([part]).collect()
     }
 
     fn turn(

@@ -136,10 +136,13 @@ fn value(cell: &str) -> Value {
     number.map_or_else(|| Value::String(cell.to_owned()), Value::Number)
 }
 
+/// Reading alone fails: the header exists, and rows may have any length.
 fn failed(path: &Path, error: csv::Error) -> WorkloadError {
-    let source = match error.into_kind() {
-        csv::ErrorKind::Io(source) => source,
-        kind => std::io::Error::other(format!("{kind:?}")),
+    let message = error.to_string();
+    let source = if let csv::ErrorKind::Io(source) = error.into_kind() {
+        source
+    } else {
+        std::io::Error::other(message)
     };
     WorkloadError::ReadInput { path: path.to_owned(), source }
 }

@@ -14,6 +14,7 @@ mod bailian;
 mod burstgpt;
 mod conversations;
 mod csv_rows;
+mod dynamo;
 mod exchange;
 mod lmsys;
 mod mlperf_agentic;
@@ -118,6 +119,7 @@ pub const FORMATS: &[Format] = &[
     weka::FORMAT,
     burstgpt::FORMAT,
     azure::FORMAT,
+    dynamo::FORMAT,
     otel::FORMAT,
     aiperf::FORMAT,
 ];

@@ -99,9 +99,9 @@ pub(crate) struct Sessions<I, T, B> {
     rows: I,
     build: B,
     /// Most sessions that are kept.
-    sessions_max: usize,
+    kept_max: usize,
     places: BTreeMap<String, usize>,
-    sessions: VecDeque<(String, Vec<T>)>,
+    kept: VecDeque<(String, Vec<T>)>,
     ready: VecDeque<Item>,
     ended: bool,
 }
@@ -115,9 +115,9 @@ where
         Self {
             rows,
             build,
-            sessions_max: sessions_max.unwrap_or(usize::MAX),
+            kept_max: sessions_max.unwrap_or(usize::MAX),
             places: BTreeMap::new(),
-            sessions: VecDeque::new(),
+            kept: VecDeque::new(),
             ready: VecDeque::new(),
             ended: false,
         }
@@ -128,10 +128,10 @@ where
             Part::Item(item) => self.ready.push_back(item),
             Part::Turn(session, turn) => {
                 if let Some(&place) = self.places.get(&session) {
-                    self.sessions[place].1.push(turn);
-                } else if self.sessions.len() < self.sessions_max {
-                    self.places.insert(session.clone(), self.sessions.len());
-                    self.sessions.push_back((session, vec![turn]));
+                    self.kept[place].1.push(turn);
+                } else if self.kept.len() < self.kept_max {
+                    self.places.insert(session.clone(), self.kept.len());
+                    self.kept.push_back((session, vec![turn]));
                 }
             }
         }
@@ -151,14 +151,14 @@ where
                 return Some(Ok(item));
             }
             if self.ended {
-                let (id, turns) = self.sessions.pop_front()?;
+                let (id, turns) = self.kept.pop_front()?;
                 return Some(Ok((self.build)(id, turns)));
             }
             match self.rows.next() {
                 Some(Ok(parts)) => parts.into_iter().for_each(|part| self.take(part)),
                 Some(Err(error)) => {
                     self.ended = true;
-                    self.sessions.clear();
+                    self.kept.clear();
                     return Some(Err(error));
                 }
                 None => self.ended = true,

@@ -78,7 +78,7 @@ fn trace(node: &Node, index: u64, ids_before: &mut u64) -> Result<Vec<Item>, Ski
         items: Vec::new(),
     };
     let id = id.unwrap_or_else(|| format!("row-{index}"));
-    reading.agent(node, id, None, Nanos(0))?;
+    reading.agent(node, &id, None, Nanos(0))?;
     *ids_before = reading.ids_end;
     Ok(reading.items)
 }
@@ -108,7 +108,7 @@ impl Reading {
     fn agent(
         &mut self,
         node: &Node,
-        name: String,
+        name: &str,
         parent: Option<Parent>,
         start: Nanos,
     ) -> Result<(), Skipped> {
@@ -153,7 +153,7 @@ impl Reading {
                 after_turn: agent.after_turn,
                 before_turn: first_after(&sent, &agent),
             });
-            let read = self.agent(&agent.node, format!("{name}/{own}"), parent, agent.begin);
+            let read = self.agent(&agent.node, &format!("{name}/{own}"), parent, agent.begin);
             if let Err(skipped) = read {
                 self.items.push(Item::Skipped(skipped));
             }
@@ -162,8 +162,8 @@ impl Reading {
     }
 
     /// A name that no other conversation of the trace has.
-    fn unique(&mut self, name: String) -> String {
-        let mut unique = name.clone();
+    fn unique(&mut self, name: &str) -> String {
+        let mut unique = name.to_owned();
         let mut number = 2;
         while !self.names.insert(unique.clone()) {
             unique = format!("{name}-{number}");

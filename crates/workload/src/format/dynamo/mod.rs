@@ -1,0 +1,127 @@
+//! Traces of NVIDIA Dynamo's own (ai-dynamo 1.6), JSONL; its Mooncake rows are the `mooncake`
+//! format's.
+//!
+//! - `dynamo.request.trace.v1`: what a Dynamo server writes of each request when it has ended; see
+//!   [`requests`].
+//! - `dynamo.agentic_mooncake` of version 2: requests that wait for one another, after a header;
+//!   see [`agentic`].
+//!
+//! Requests of a session are the turns of a conversation, and prompts are whole. The whole file is
+//! read before the first conversation is handed out.
+
+mod agentic;
+mod requests;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use turnbench_model::{Conversation, Nanos, Parent, RecordedTurn};
+
+use super::{Contents, Format, Item, Peek, Reader, Source};
+use crate::WorkloadError;
+
+/// Traces of NVIDIA Dynamo.
+pub(super) const FORMAT: Format = Format {
+    name: "dynamo",
+    about: "Dynamo request traces and agentic Mooncake traces, as JSONL",
+    contents: Contents::HashIds,
+    sniff,
+    read,
+};
+
+const REQUESTS: &str = "dynamo.request.trace.v1";
+const AGENTIC: &str = "dynamo.agentic_mooncake";
+
+fn sniff(peek: &Peek) -> bool {
+    has_schema(peek, REQUESTS) || has_schema(peek, AGENTIC)
+}
+
+fn has_schema(peek: &Peek, schema: &str) -> bool {
+    let mut schemas = peek.rows().iter().filter_map(|row| row.get("schema")?.as_str());
+    schemas.any(|found| found == schema)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
+fn read(source: Source) -> Result<Reader, WorkloadError> {
+    let mut source = Some(source);
+    // Begins when the first conversation is asked for.
+    Ok(Box::new(std::iter::from_fn(move || source.take().map(items)).flatten()))
+}
+
+fn items(source: Source) -> Vec<Result<Item, WorkloadError>> {
+    let items = if has_schema(source.peek(), AGENTIC) {
+        agentic::items(source)
+    } else {
+        requests::items(source)
+    };
+    match items {
+        Ok(items) => items.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    }
+}
+
+/// A request with what its place among the others follows from.
+#[derive(Debug)]
+struct Call {
+    turn: RecordedTurn,
+    /// When its answer was complete.
+    end: Option<Nanos>,
+}
+
+/// The requests of a session.
+#[derive(Debug)]
+struct Session {
+    id: String,
+    block_size: u32,
+    calls: Vec<Call>,
+    parent: Option<Parent>,
+}
+
+impl Session {
+    fn conversation(self) -> Item {
+        let recorded: Vec<RecordedTurn> = self.calls.into_iter().map(|call| call.turn).collect();
+        let has_ids = recorded.iter().any(|turn| !turn.hash_ids.is_empty());
+        Item::Conversation(Box::new(Conversation {
+            recorded,
+            hash_block_size: has_ids.then_some(self.block_size),
+            parent: self.parent,
+            ..Conversation::new(self.id, Vec::new())
+        }))
+    }
+}
+
+/// Sessions in the order of their first requests, up to a number of them.
+#[derive(Debug)]
+struct Sessions {
+    max: usize,
+    all: Vec<Session>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Sessions {
+    fn new(max: Option<usize>) -> Self {
+        Self { max: max.unwrap_or(usize::MAX), all: Vec::new(), places: BTreeMap::new() }
+    }
+
+    /// The place of a session, which begins if there are not too many.
+    fn place(&mut self, id: &str, block_size: u32) -> Option<usize> {
+        if let Some(&place) = self.places.get(id) {
+            return Some(place);
+        }
+        let place = self.all.len();
+        (place < self.max).then(|| {
+            let (calls, parent) = (Vec::new(), None);
+            self.all.push(Session { id: id.to_owned(), block_size, calls, parent });
+            self.places.insert(id.to_owned(), place);
+            place
+        })
+    }
+}
+
+/// A string under a key.
+fn text(value: Option<&Value>) -> Option<String> {
+    value.and_then(Value::as_str).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;
