@@ -70,6 +70,8 @@ pub(crate) struct ChatRows {
     /// The row group that comes after the open one.
     group_next: usize,
     open: Option<OpenGroup>,
+    /// Size of the row groups before the open one.
+    bytes_before: u64,
     ready: VecDeque<RawRow>,
     rows: u64,
     failed: bool,
@@ -83,6 +85,7 @@ struct OpenGroup {
     at: Option<Column>,
     rows: usize,
     rows_done: usize,
+    size_bytes: u64,
 }
 
 struct RawRow {
@@ -120,6 +123,7 @@ impl ChatRows {
             state: source.state(),
             group_next: 0,
             open: None,
+            bytes_before: 0,
             ready: VecDeque::new(),
             rows: 0,
             failed: false,
@@ -140,6 +144,7 @@ impl ChatRows {
             };
             let rows = BATCH_ROWS.min(open.rows - open.rows_done);
             if rows == 0 {
+                self.bytes_before = open.end_bytes(self.bytes_before);
                 self.open = None;
                 continue;
             }
@@ -154,22 +159,9 @@ impl ChatRows {
                 self.ready.push_back(row);
             }
             open.rows_done += rows;
-            let (done, of) = (open.rows_done, open.rows);
-            self.advance(group, done, of);
+            self.state.advance_to(open.end_bytes(self.bytes_before).min(self.state.size_bytes()));
             return Ok(true);
         }
-    }
-
-    /// Says how far the file has been read: to the row groups before, and a part of this one.
-    fn advance(&self, group: usize, rows_done: usize, rows: usize) {
-        let size = |group: usize| {
-            let size = self.file.metadata.row_group(group).compressed_size();
-            u64::try_from(size).unwrap_or(0)
-        };
-        let before = (0..group).map(size).fold(0, u64::saturating_add);
-        let part = u128::from(size(group)) * rows_done as u128 / rows.max(1) as u128;
-        let read = before.saturating_add(u64::try_from(part).unwrap_or(u64::MAX));
-        self.state.advance_to(read.min(self.state.size_bytes()));
     }
 }
 
@@ -199,7 +191,9 @@ impl OpenGroup {
         let column = |leaf: &schema::Leaf| {
             Column::open(file, group, leaf).map_err(|error| file.damaged(group, &leaf.name, error))
         };
-        let rows = usize::try_from(file.metadata.row_group(group).num_rows()).unwrap_or(0);
+        let metadata = file.metadata.row_group(group);
+        let rows = usize::try_from(metadata.num_rows()).unwrap_or(0);
+        let sizes = metadata.columns().iter().map(|it| u64::try_from(it.compressed_size()));
         Ok(Self {
             id: column(&layout.id)?,
             model: layout.model.as_ref().map(column).transpose()?,
@@ -208,7 +202,15 @@ impl OpenGroup {
             at: layout.at.as_ref().map(column).transpose()?,
             rows,
             rows_done: 0,
+            size_bytes: sizes.flatten().fold(0, u64::saturating_add),
         })
+    }
+
+    /// How far the file has been read, when so many bytes came before: its share of rows stands
+    /// for that of bytes.
+    fn end_bytes(&self, before: u64) -> u64 {
+        let part = u128::from(self.size_bytes) * self.rows_done as u128 / self.rows.max(1) as u128;
+        before.saturating_add(u64::try_from(part).unwrap_or(u64::MAX))
     }
 
     /// Decodes the next rows of each column; an error comes with the column's name.
