@@ -263,6 +263,30 @@ fn check_own(conversations: &[Conversation]) {
     }
 }
 
+#[test]
+fn what_is_written_is_recognized_by_its_content() {
+    let conversations = read_file("openai", &sample("openai/vllm-openai_example_batch.jsonl"));
+    let trace = read_file("mooncake", &sample("aiperf-mooncake/production_trace.jsonl"));
+    for (target, conversations, expect) in [
+        (Target::Json, &conversations, "conversations"),
+        (Target::Json, &trace, "conversations"),
+        (Target::Jsonl, &conversations, "conversations"),
+        (Target::Jsonl, &trace, "conversations"),
+        (Target::Mooncake, &trace, "mooncake"),
+        (Target::AiPerf, &conversations, "aiperf"),
+        (Target::OpenAi, &conversations, "openai"),
+    ] {
+        let (out, _) = write(target, WriterOptions::default(), conversations);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in");
+        std::fs::write(&path, out).unwrap();
+        let source = Source::open(&path).unwrap();
+        let names: Vec<&str> =
+            FORMATS.iter().filter(|it| (it.sniff)(source.peek())).map(|it| it.name).collect();
+        assert_eq!(names, [expect], "{target}");
+    }
+}
+
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
