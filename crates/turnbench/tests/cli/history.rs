@@ -96,6 +96,41 @@ fn a_last_question_without_a_recorded_answer_is_asked() {
 }
 
 #[test]
+fn turns_without_recorded_answers_are_asked_one_by_one() {
+    let conversation = json!({
+        "id": "a",
+        "messages": ["1", "2", "3"].map(|text| json!({"role": "user", "content": text})),
+        "recorded": [{"messages_count": 1}, {"messages_count": 1}, {"messages_count": 1}],
+    });
+    for flags in [&["-o", "out.json"][..], &["-o", "out.json", "--history", "recorded"]] {
+        let case = run("normal", &conversation, flags);
+        assert_eq!(case.stub.posts().len(), 3, "{flags:?}");
+        let sent = messages(&case, 2);
+        let roles = |list: &Value| -> Vec<String> {
+            let role = |message: &Value| message["role"].as_str().unwrap().to_owned();
+            list.as_array().unwrap().iter().map(role).collect()
+        };
+        assert_eq!(roles(&sent), ["user", "assistant", "user", "assistant", "user"]);
+        let written = &case.json("out.json")[0]["messages"];
+        assert_eq!(roles(written), ["user", "assistant", "user", "assistant", "user", "assistant"]);
+        assert_eq!(written[1], sent[1], "answers are written where they were given");
+    }
+}
+
+#[test]
+fn a_prompt_with_a_history_of_its_own_is_one_request() {
+    let message = |role, text| json!({"role": role, "content": text});
+    let prompt = json!([message("user", "1"), message("assistant", "2"), message("user", "3")]);
+    let mut messages_given = prompt.as_array().unwrap().clone();
+    messages_given.push(message("assistant", "4"));
+    let recorded = json!([{"messages_count": 3}]);
+    let conversation = json!({"id": "a", "messages": messages_given, "recorded": recorded});
+    let case = run("normal", &conversation, &[]);
+    assert_eq!(case.stub.posts().len(), 1);
+    assert_eq!(messages(&case, 0), prompt);
+}
+
+#[test]
 fn messages_are_sent_as_given() {
     let system = json!({"role": "system", "content": "Be brief."});
     let picture = json!({"role": "user", "name": "ann", "content": [

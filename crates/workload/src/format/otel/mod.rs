@@ -98,11 +98,8 @@ impl Spans {
     /// Makes conversations of calls.
     fn build(&mut self, calls: Calls) {
         let begins_ns = *self.begins_ns.get_or_insert_with(|| calls.begin_ns().unwrap_or(0));
-        let items = strands::conversations(calls, begins_ns);
-        match self.conversations_max {
-            Some(max) => self.ready.extend(items.take(max)),
-            None => self.ready.extend(items),
-        }
+        let max = self.conversations_max.unwrap_or(usize::MAX);
+        self.ready.extend(strands::items(calls, begins_ns, max));
     }
 }
 

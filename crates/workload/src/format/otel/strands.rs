@@ -12,9 +12,9 @@ use crate::format::exchange::{Exchange, conversation_of};
 /// Most spans between a call and its caller; parents that go round in a circle end there.
 const ANCESTORS_MAX: usize = 1000;
 
-/// The conversations that these calls are, in the order in which they began. Times are counted from
-/// `begins_ns`, in nanoseconds since 1970.
-pub(super) fn conversations(calls: Calls, begins_ns: i128) -> impl Iterator<Item = Item> {
+/// The conversations that these calls are, in the order in which they began, `max` of them at most.
+/// Times are counted from `begins_ns`, in nanoseconds since 1970.
+pub(super) fn items(calls: Calls, begins_ns: i128, max: usize) -> impl Iterator<Item = Item> {
     let Calls { mut calls, parents } = calls;
     calls.sort_by_key(|call| call.start_ns);
     let mut strands = Strands { begins_ns, parents, ..Strands::default() };
@@ -22,7 +22,7 @@ pub(super) fn conversations(calls: Calls, begins_ns: i128) -> impl Iterator<Item
         strands.take(index, call);
     }
     let remark = strands.differs.take().map(Item::Remark);
-    let conversations = strands.finish().into_iter();
+    let conversations = strands.finish().into_iter().take(max);
     remark.into_iter().chain(conversations.map(|it| Item::Conversation(Box::new(it))))
 }
 
