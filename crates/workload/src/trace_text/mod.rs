@@ -25,7 +25,7 @@ use crate::WorkloadError;
 const TEXT_TOKENS_MAX: u64 = 1 << 24;
 
 /// Texts are tokenized again, all of them, until so many prompt tokens were checked ...
-const CHECKED_TOKENS: u64 = 1 << 20;
+const CHECKED_TOKENS: u64 = 1 << 18;
 
 /// ... and after that those of one conversation in so many.
 const CHECKED_EVERY: usize = 16;
@@ -103,7 +103,7 @@ impl TraceText {
     /// `max_tokens` tokens, or none where no length of the answer is known.
     ///
     /// Recorded turns stay, and are marked standalone. Texts are tokenized again to see that they
-    /// are the tokens that they were made of: all of them up to about a million tokens and where
+    /// are the tokens that they were made of: all of them up to about 260,000 tokens and where
     /// the tokenizer might join words, then those of one conversation in 16. The conversations are
     /// worked on in parallel; of several errors the first one's is returned.
     ///

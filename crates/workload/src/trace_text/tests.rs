@@ -1,6 +1,7 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use proptest::prelude::*;
 use turnbench_model::{Conversation, RecordedTurn, Tokenizer, TurnRules};
 
 use super::{FillReport, TraceText};
@@ -177,4 +178,44 @@ fn what_cannot_be_made_is_refused_with_its_turn() {
         None,
         "conversation \"c\", turn 1: max_tokens is 4294967295, allowed is at most 16777216",
     );
+}
+
+static BPE: LazyLock<TraceText> = LazyLock::new(bpe);
+
+/// The full blocks of a turn: name and tokens.
+fn full_blocks(turn: &RecordedTurn, text: &str, block_size: u32) -> Vec<(u64, Vec<u32>)> {
+    let tokens = BPE.tokenizer.encode(text).unwrap();
+    assert_eq!(Some(tokens.len() as u32), turn.prompt_tokens);
+    let blocks = tokens.chunks_exact(block_size as usize).map(<[u32]>::to_vec);
+    turn.hash_ids.iter().copied().zip(blocks).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn blocks_are_equal_where_their_names_are(
+        turns in prop::collection::vec(
+            (0..200_u32, prop::collection::vec(prop_oneof![0..6_u64, any::<u64>()], 0..8)),
+            1..6,
+        ),
+        block_size in 8..40_u32,
+    ) {
+        let recorded = turns.iter().map(|(length, ids)| turn(*length, Some(3), ids)).collect();
+        let one = conversation("c", recorded);
+        let mut all = [Conversation { hash_block_size: Some(block_size), ..one }];
+        BPE.fill(&mut all).unwrap();
+        let blocks: Vec<(u64, Vec<u32>)> = all[0]
+            .recorded
+            .iter()
+            .zip(all[0].messages.chunks(2))
+            .flat_map(|(turn, messages)| {
+                full_blocks(turn, &messages[0].content.text(), block_size)
+            })
+            .collect();
+        for (name, tokens) in &blocks {
+            for (other, others) in &blocks {
+                prop_assert_eq!(name == other, tokens == others);
+            }
+        }
+    }
 }
