@@ -42,7 +42,7 @@ mod writer;
 
 pub use config::GeneratorConfig;
 pub use data_set::{
-    ConversationStream, DataSet, DataSource, Filters, OverModelLen, ReadOptions, ReadReport,
+    AsciiFilter, ConversationStream, DataSet, DataSource, Filters, OverModelLen, ReadOptions, ReadReport,
     Selection, SkipCount,
 };
 pub use distribution::Distribution;

@@ -33,7 +33,8 @@ fn number(run: &Run, flag: &str) -> Option<i64> {
 /// What the flags ask for: the text, or why there is none.
 fn convert(run: &Run) -> Result<(Vec<u8>, Converted), String> {
     let limits = |what: &str| {
-        let (min, max) = (number(run, &format!("--min-{what}")), number(run, &format!("--max-{what}")));
+        let (min, max) =
+            (number(run, &format!("--min-{what}")), number(run, &format!("--max-{what}")));
         match (min, max) {
             (Some(min), Some(max)) if min > max && max != 0 => Err(format!("--min-{what} {min}")),
             _ => Ok((min, max)),
@@ -68,7 +69,7 @@ fn converted(
     tokenizer: Option<&dyn Tokenizer>,
 ) -> Result<(Vec<u8>, Converted), turnbench_workload::WorkloadError> {
     let mut out = Vec::new();
-    let converted = dump.convert(rules, chosen, tokenizer, usize::MAX, &mut out)?;
+    let converted = dump.convert(rules, chosen, tokenizer, Some(&mut out))?;
     Ok((out, converted))
 }
 
@@ -127,7 +128,10 @@ fn failures_name_the_place_and_what_is_allowed() {
         "missing_value",
         at("missing_value", ".conversations[1].value is missing, allowed is a text"),
     );
-    check("missing_from", at("missing_from", &format!(".conversations[0].from is missing, {FROM}")));
+    check(
+        "missing_from",
+        at("missing_from", &format!(".conversations[0].from is missing, {FROM}")),
+    );
     check("value_null", at("value_null", ".conversations[1].value is null, allowed is a text"));
     check(
         "missing_conversations",

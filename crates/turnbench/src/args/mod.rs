@@ -1,6 +1,7 @@
 //! What the user may type. Nothing here is derived or checked beyond its own syntax; that is
 //! `resolve`'s work.
 
+mod convert;
 mod data_set;
 mod demo;
 mod generate;
@@ -14,6 +15,7 @@ mod tokenizer;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use convert::{AsciiArg, ConvertArgs, ConvertCompatArg, TargetArg};
 pub(crate) use data_set::{DataSetArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Write the conversations that a generator config describes or a data set holds
     Generate(GenerateArgs),
+    /// Convert data sets and traces into one another, ShareGPT dumps among them
+    Convert(Box<ConvertArgs>),
     /// Show what is in a workload, without any server: sizes, times, and what prompts share
     Inspect(Box<InspectArgs>),
     /// Start a simulated server that speaks vLLM's API

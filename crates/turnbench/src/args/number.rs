@@ -5,6 +5,11 @@ pub(crate) fn whole(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "it must be a whole number".to_owned())
 }
 
+/// A whole number of any sign and (nearly) any size, as Python's seeds are.
+pub(crate) fn any_whole(text: &str) -> Result<i128, String> {
+    text.parse().map_err(|_| format!("it must be a whole number from {} to {}", i128::MIN, i128::MAX))
+}
+
 /// A count.
 pub(crate) fn count(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("it must be a whole number from 0 to {}", u32::MAX))

@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 mod conversations;
+mod convert;
 mod data_set;
 mod demo;
 mod environment;
@@ -24,6 +25,7 @@ pub(crate) fn dispatch(command: Command) -> Result<ExitCode, Exit> {
         Command::Run(args) => run::run(&args),
         Command::Generate(args) => generate::generate(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Convert(args) => convert::convert(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Report(args) => report::report(&args),

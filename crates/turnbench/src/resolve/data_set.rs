@@ -1,4 +1,4 @@
-use turnbench_workload::{FORMATS, Filters, Format, OverModelLen, Selection};
+use turnbench_workload::{AsciiFilter, FORMATS, Filters, Format, OverModelLen, Selection};
 
 use crate::args::{DataSetArgs, OverModelLenArg};
 use crate::exit::Exit;
@@ -34,6 +34,7 @@ pub(crate) fn data_set_choice(
             max_turns,
             min_content_len: args.min_content_len.map(u64::from),
             max_content_len: args.max_content_len.map(u64::from),
+            ascii: AsciiFilter::Any,
             min_content_tokens: args.min_content_tokens.map(u64::from),
             max_content_tokens: args.max_content_tokens.map(u64::from),
             max_model_len: args.max_model_len.map(u64::from),

@@ -19,14 +19,14 @@ fn help(command: &[&str]) -> String {
 #[test]
 fn help_of_every_command() {
     insta::assert_snapshot!("help", help(&[]));
-    for command in ["run", "generate", "serve", "demo", "report"] {
+    for command in ["run", "generate", "convert", "inspect", "serve", "demo", "report"] {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }
 }
 
 #[test]
 fn no_line_of_help_is_wider_than_100_columns() {
-    for command in [&[][..], &["run"], &["generate"], &["serve"], &["demo"], &["report"]] {
+    for command in [&[][..], &["run"], &["generate"], &["convert"], &["inspect"], &["serve"], &["demo"], &["report"]] {
         for line in help(command).lines() {
             assert!(line.chars().count() <= 100, "{command:?}: {line}");
         }
@@ -39,7 +39,7 @@ fn the_version_is_shown_by_each_command() {
     for (args, name) in [(&["--version"][..], "turnbench"), (&["-V"], "turnbench")] {
         assert_eq!(turnbench_with(args).stdout, format!("{name} {version}\n"));
     }
-    for command in ["run", "generate", "serve", "demo", "report"] {
+    for command in ["run", "generate", "convert", "inspect", "serve", "demo", "report"] {
         let run = turnbench_with(&[command, "--version"]);
         assert_eq!(run.stdout, format!("turnbench {version}\n"), "{command}");
     }

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod convert;
 mod data_set;
 mod demo;
 mod errors;
@@ -11,6 +12,7 @@ mod failures;
 mod generate;
 mod help;
 mod history;
+mod inspect;
 mod outputs;
 mod run_behaviour;
 mod run_dir;

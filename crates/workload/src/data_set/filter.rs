@@ -15,6 +15,8 @@ pub struct Filters {
     pub min_content_len: Option<u64>,
     /// Most characters (code points) of every message.
     pub max_content_len: Option<u64>,
+    /// Whether texts of ASCII characters alone are wanted.
+    pub ascii: AsciiFilter,
     /// Fewest tokens of every message.
     pub min_content_tokens: Option<u64>,
     /// Most tokens of every message.
@@ -24,6 +26,18 @@ pub struct Filters {
     pub max_model_len: Option<u64>,
     /// What becomes of a conversation that has longer ones.
     pub over_model_len: OverModelLen,
+}
+
+/// Whether messages of ASCII characters alone are wanted: few languages but English are written so.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AsciiFilter {
+    /// They may be so or not.
+    #[default]
+    Any,
+    /// Every message of a conversation must be so.
+    Only,
+    /// No message of a conversation may be so, as in the reference's converter.
+    Exclude,
 }
 
 /// What becomes of a conversation that grows beyond the model's length.
@@ -111,6 +125,9 @@ impl Filters {
                 }
             }
         }
+        if let Some(reason) = self.ascii.refuses(conversation) {
+            return Ok(Some(reason));
+        }
         let Some(tokenizer) = tokenizer else { return Ok(None) };
         if self.min_content_tokens.is_some() || self.max_content_tokens.is_some() {
             for message in &conversation.messages {
@@ -124,6 +141,25 @@ impl Filters {
             }
         }
         Ok(None)
+    }
+}
+
+impl AsciiFilter {
+    fn refuses(self, conversation: &Conversation) -> Option<&'static str> {
+        let unwanted = match self {
+            Self::Any => return None,
+            Self::Only => false,
+            Self::Exclude => true,
+        };
+        let is_unwanted = |message: &turnbench_model::Message| {
+            message.content.text().is_ascii() == unwanted
+        };
+        let found = conversation.messages.iter().any(is_unwanted);
+        found.then_some(if unwanted {
+            "a message of ASCII characters alone (--ascii exclude)"
+        } else {
+            "a message with other than ASCII characters (--ascii only)"
+        })
     }
 }
 
@@ -198,7 +234,7 @@ fn first_turn_over(
 mod tests {
     use turnbench_model::{Conversation, Message, RecordedTurn, Tokenizer, TokenizerError};
 
-    use super::{Filters, OverModelLen, Verdict};
+    use super::{AsciiFilter, Filters, OverModelLen, Verdict};
 
     /// A token a character.
     struct Characters;
@@ -243,6 +279,12 @@ mod tests {
         drops(Filters { min_content_len: Some(2), ..none }, reason);
         let reason = "a message longer than --max-content-len";
         drops(Filters { max_content_len: Some(3), ..none }, reason);
+        let reason = "a message of ASCII characters alone (--ascii exclude)";
+        drops(Filters { ascii: AsciiFilter::Exclude, ..none }, reason);
+        let reason = "a message with other than ASCII characters (--ascii only)";
+        let only = Filters { ascii: AsciiFilter::Only, ..none };
+        assert_eq!(judge(only, &["a", "é"]), (0, Some(reason)));
+        assert_eq!(judge(only, &four), (4, None));
         let reason = "a message of fewer tokens than --min-content-tokens";
         drops(Filters { min_content_tokens: Some(2), ..none }, reason);
         let reason = "a message of more tokens than --max-content-tokens";

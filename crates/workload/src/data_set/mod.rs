@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use turnbench_model::{Conversation, Tokenizer};
 
-pub use filter::{Filters, OverModelLen};
+pub use filter::{AsciiFilter, Filters, OverModelLen};
 pub use report::{ReadReport, SkipCount};
 pub use selection::Selection;
 pub use stream::ConversationStream;

@@ -11,6 +11,8 @@ const REMARKS_MAX: usize = 20;
 pub struct ReadReport {
     /// Conversations that the reader handed out.
     pub read: u64,
+    /// Rows that are parts of these, beyond one for each.
+    pub merged: u64,
     /// Conversations taken.
     pub kept: u64,
     /// Rows that are no conversation, by reason.

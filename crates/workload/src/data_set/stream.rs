@@ -92,6 +92,7 @@ impl<'a> ConversationStream<'a> {
                     break;
                 }
                 Some(Item::Remark(remark)) => self.report.remark(remark),
+                Some(Item::Merged(count)) => self.report.merged += count,
                 Some(Item::Skipped(skipped)) if self.options.strict => return Err(*skipped.error),
                 Some(Item::Skipped(skipped)) => self.report.skip(&skipped),
                 Some(Item::Conversation(conversation)) => {

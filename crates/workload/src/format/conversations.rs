@@ -210,7 +210,7 @@ mod tests {
             match item? {
                 Item::Conversation(conversation) => conversations.push(*conversation),
                 Item::Remark(warning) => warnings.push(warning),
-                Item::Skipped(_) => {}
+                Item::Skipped(_) | Item::Merged(_) => {}
             }
         }
         Ok(conversations)

@@ -9,36 +9,36 @@
 //! afterwards, when a tokenizer is at hand.
 
 mod aiperf;
-mod azure;
-mod bailian;
-mod burstgpt;
 mod conversations;
+mod weka;
+mod trace;
+mod mooncake;
 mod csv_rows;
+mod burstgpt;
+mod bailian;
+mod azure;
 mod dynamo;
 mod exchange;
 mod lmsys;
 mod mlperf_agentic;
-mod mooncake;
 mod openai;
 mod otel;
 mod parquet_rows;
 mod peek;
 mod row_groups;
 mod rows;
+mod sharegpt;
 mod source;
 #[cfg(test)]
 mod testing;
-mod trace;
-mod units;
-mod weka;
 mod wildchat;
+mod units;
 
 use std::fmt;
 
 use turnbench_model::Conversation;
 
 pub(crate) use conversations::message;
-pub use conversations::write_conversations_json;
 pub use peek::{Container, Peek};
 pub use rows::{JsonRows, Row};
 pub use source::{ReadState, Source};
@@ -52,6 +52,8 @@ pub enum Item {
     Conversation(Box<Conversation>),
     /// A row that is none.
     Skipped(Skipped),
+    /// So many rows more are parts of the conversation handed out before.
+    Merged(u64),
     /// Something worth telling that stops nothing.
     Remark(Warning),
 }
@@ -108,21 +110,12 @@ impl fmt::Debug for Format {
 }
 
 /// Every format, in the order in which they are listed to people.
-pub const FORMATS: &[Format] = &[
-    conversations::FORMAT,
-    openai::FORMAT,
-    wildchat::FORMAT,
-    lmsys::FORMAT,
-    mlperf_agentic::FORMAT,
+pub const FORMATS: &[Format] = &[conversations::FORMAT, openai::FORMAT, sharegpt::FORMAT, wildchat::FORMAT, lmsys::FORMAT, mlperf_agentic::FORMAT,
     mooncake::FORMAT,
     bailian::FORMAT,
     weka::FORMAT,
     burstgpt::FORMAT,
-    azure::FORMAT,
-    dynamo::FORMAT,
-    otel::FORMAT,
-    aiperf::FORMAT,
-];
+    azure::FORMAT, dynamo::FORMAT, otel::FORMAT, aiperf::FORMAT];
 
 /// A reader of files in which each JSON row is one conversation.
 pub(crate) fn conversation_per_row(

@@ -66,6 +66,7 @@ pub(crate) fn read_anyway(format: &Format, source: Source) -> Seen {
                 seen.skips.push(format!("{}: {}", skipped.reason, text(&skipped.error)));
             }
             Ok(Item::Remark(remark)) => seen.remarks.push(text(&remark)),
+            Ok(Item::Merged(count)) => seen.remarks.push(format!("{count} merged")),
             Err(error) => {
                 seen.error = Some(text(&error));
                 break;

@@ -49,7 +49,7 @@ enum Outcome {
 impl MergedDump {
     /// Converts conversations (all, or those of `chosen`, in this order), and writes the list
     /// `[{"id", "messages": [{"role", "content"}]}]` with the bytes of Python's
-    /// `json.dump(list, ensure_ascii=False, indent=2)`. When more than `write_max` are kept, or one
+    /// `json.dump(list, ensure_ascii=False, indent=2)`; without `out` they are only counted. When one
     /// is unwritable, what was written is of no use.
     ///
     /// With a tokenizer the messages' tokens are counted, special tokens included.
@@ -62,8 +62,7 @@ impl MergedDump {
         rules: &ReferenceRules,
         chosen: Option<&[u32]>,
         tokenizer: Option<&dyn Tokenizer>,
-        write_max: usize,
-        out: &mut (dyn Write + Send),
+        out: Option<&mut (dyn Write + Send)>,
     ) -> Result<Converted, WorkloadError> {
         let all: Vec<u32>;
         let chosen = if let Some(chosen) = chosen {
@@ -77,9 +76,9 @@ impl MergedDump {
         let mut ready: Vec<Vec<u8>> = Vec::new();
         // A batch is written while the next one is converted.
         for batch in chosen.chunks(BATCH).chain([&[][..]]) {
-            let renders = converted.kept.len() <= write_max && converted.unwritable.is_none();
+            let renders = list.out.is_some() && converted.unwritable.is_none();
             let (written, outcomes) = rayon::join(
-                || if renders { list.push(&ready) } else { Ok(()) },
+                || list.push(&ready),
                 || self.outcomes(batch, rules, tokenizer, renders),
             );
             written.map_err(WorkloadError::Write)?;
@@ -127,11 +126,8 @@ impl MergedDump {
                     Err(reason) => return Ok(Outcome::Dropped(reason)),
                 };
                 let row = TableRow::of(&messages, tokenizer)?;
-                let rendered = if renders {
-                    render(path, &merged.id, &messages)
-                } else {
-                    Ok(Vec::new())
-                };
+                let rendered =
+                    if renders { render(path, &merged.id, &messages) } else { Ok(Vec::new()) };
                 Ok(Outcome::Kept(row, rendered))
             })
             .collect()
@@ -140,23 +136,25 @@ impl MergedDump {
 
 /// The list that is being written.
 struct List<'a> {
-    out: &'a mut (dyn Write + Send),
+    out: Option<&'a mut (dyn Write + Send)>,
     count: u64,
 }
 
 impl List<'_> {
     fn push(&mut self, conversations: &[Vec<u8>]) -> io::Result<()> {
+        let Some(out) = &mut self.out else { return Ok(()) };
         for text in conversations {
-            self.out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
-            self.out.write_all(text)?;
+            out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
+            out.write_all(text)?;
             self.count += 1;
         }
         Ok(())
     }
 
     fn end(self) -> io::Result<()> {
-        self.out.write_all(if self.count == 0 { b"[]" } else { b"\n]" })?;
-        self.out.flush()
+        let Some(out) = self.out else { return Ok(()) };
+        out.write_all(if self.count == 0 { b"[]" } else { b"\n]" })?;
+        out.flush()
     }
 }
 
@@ -209,7 +207,9 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
             12 => out.extend_from_slice(b"\\f"),
             other => {
                 out.extend_from_slice(b"\\u00");
-                out.extend([other >> 4, other & 15].map(|digit| b"0123456789abcdef"[digit as usize]));
+                out.extend(
+                    [other >> 4, other & 15].map(|digit| b"0123456789abcdef"[digit as usize]),
+                );
             }
         }
     }

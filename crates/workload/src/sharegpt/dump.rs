@@ -51,7 +51,13 @@ impl Dump {
         let index = Index::build(Store::open(path)?, &["conversations"], "from")?;
         if index.items().iter().any(|item| !item.is_in_list()) {
             let text = index.text(0)?;
-            return Err(complain(path, "the document".to_owned(), Some(Json::new(&text)), LIST, None));
+            return Err(complain(
+                path,
+                "the document".to_owned(),
+                Some(Json::new(&text)),
+                LIST,
+                None,
+            ));
         }
         Ok(Self { index })
     }

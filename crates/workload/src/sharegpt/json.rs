@@ -191,9 +191,9 @@ fn hex_unit(text: &[u8]) -> Option<(u32, &[u8])> {
 fn push_code(code: u32, out: &mut Vec<u8>) {
     match char::from_u32(code) {
         Some(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => out.extend([0xe0 | code >> 12, 0x80 | code >> 6 & 0x3f, 0x80 | code & 0x3f].map(
-            |byte| byte as u8,
-        )),
+        None => out.extend(
+            [0xe0 | code >> 12, 0x80 | code >> 6 & 0x3f, 0x80 | code & 0x3f].map(|byte| byte as u8),
+        ),
     }
 }
 
@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn every_part_is_seen() {
-        let value = json!({"a": [1, -2.5e3, null, true, "x\"y\\", {}], "b": {"c": []}, "é😀": "\u{1}"});
+        let value =
+            json!({"a": [1, -2.5e3, null, true, "x\"y\\", {}], "b": {"c": []}, "é😀": "\u{1}"});
         for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
             assert_eq!(rebuilt(Json::new(text.as_bytes())), value);
         }
@@ -236,7 +237,8 @@ mod tests {
 
     #[test]
     fn surrogates_are_joined_or_kept_as_halves() {
-        let decoded = |text: &str| Json::new(text.as_bytes()).string().unwrap().decoded().into_owned();
+        let decoded =
+            |text: &str| Json::new(text.as_bytes()).string().unwrap().decoded().into_owned();
         assert_eq!(decoded(r#""\ud83d\ude00\/\b""#), "😀/\u{8}".as_bytes());
         assert_eq!(decoded(r#""\ud83d x\ude00""#), b"\xed\xa0\xbd x\xed\xb8\x80");
     }

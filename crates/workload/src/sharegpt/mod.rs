@@ -17,6 +17,6 @@ mod table;
 
 pub use convert::{Converted, ReferenceRules};
 pub use dump::{Dump, MergedDump};
-pub(crate) use index::{Field, Index, Speaker};
+pub(crate) use index::{Field, Index};
 pub(crate) use store::Store;
 pub use table::ConversationTable;

@@ -33,10 +33,9 @@ impl Store {
     pub(crate) fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Self), WorkloadError> {
         match plain(path) {
             Some(file) => {
-                let reader = file.try_clone().map_err(|source| WorkloadError::ReadInput {
-                    path: path.to_owned(),
-                    source,
-                })?;
+                let reader = file
+                    .try_clone()
+                    .map_err(|source| WorkloadError::ReadInput { path: path.to_owned(), source })?;
                 Ok((Box::new(reader), Self { path: Arc::from(path), file }))
             }
             None => Self::of(Source::open(path)?),
@@ -51,8 +50,9 @@ impl Store {
     /// `length` bytes from `offset` on.
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, WorkloadError> {
         let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, offset).map_err(|source| {
-            WorkloadError::ReadInput { path: PathBuf::from(&*self.path), source }
+        self.file.read_exact_at(&mut bytes, offset).map_err(|source| WorkloadError::ReadInput {
+            path: PathBuf::from(&*self.path),
+            source,
         })?;
         Ok(bytes)
     }

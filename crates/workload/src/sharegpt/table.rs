@@ -1,4 +1,5 @@
-use turnbench_model::Tokenizer;
+use rayon::prelude::*;
+use turnbench_model::{Conversation, Tokenizer};
 
 use super::message::{Message, characters};
 use crate::WorkloadError;
@@ -15,6 +16,8 @@ pub struct ConversationTable {
 pub(super) struct TableRow {
     pub(super) user: Side,
     pub(super) assistant: Side,
+    /// Messages of all roles, and their characters.
+    pub(super) messages: u32,
     pub(super) characters: u64,
 }
 
@@ -35,18 +38,44 @@ impl TableRow {
     ) -> Result<Self, WorkloadError> {
         let mut row = Self::default();
         for (index, message) in messages.iter().enumerate() {
-            let text = &*message.text;
-            row.characters += characters(text);
-            let side = if index % 2 == 0 { &mut row.user } else { &mut row.assistant };
-            side.turns += 1;
-            side.words += memchr::memchr_iter(b' ', text).count() as u64 + 1;
-            if let Some(tokenizer) = tokenizer {
-                let count = tokenizer.count(&String::from_utf8_lossy(text))?;
-                let tokens = side.tokens.get_or_insert(0);
-                *tokens += count + tokenizer.special_tokens_count();
-            }
+            let role = if index % 2 == 0 { "user" } else { "assistant" };
+            row.add(role, &message.text, tokenizer)?;
         }
         Ok(row)
+    }
+
+    /// Counts what the messages of any conversation have.
+    fn of_conversation(
+        conversation: &Conversation,
+        tokenizer: Option<&dyn Tokenizer>,
+    ) -> Result<Self, WorkloadError> {
+        let mut row = Self::default();
+        for message in &conversation.messages {
+            row.add(&message.role, message.content.text().as_bytes(), tokenizer)?;
+        }
+        Ok(row)
+    }
+
+    fn add(
+        &mut self,
+        role: &str,
+        text: &[u8],
+        tokenizer: Option<&dyn Tokenizer>,
+    ) -> Result<(), WorkloadError> {
+        self.messages += 1;
+        self.characters += characters(text);
+        let side = match role {
+            "user" => &mut self.user,
+            "assistant" => &mut self.assistant,
+            _ => return Ok(()),
+        };
+        side.turns += 1;
+        side.words += memchr::memchr_iter(b' ', text).count() as u64 + 1;
+        if let Some(tokenizer) = tokenizer {
+            let count = tokenizer.count(&String::from_utf8_lossy(text))?;
+            *side.tokens.get_or_insert(0) += count + tokenizer.special_tokens_count();
+        }
+        Ok(())
     }
 }
 
@@ -60,6 +89,22 @@ impl Side {
 impl ConversationTable {
     pub(super) fn push(&mut self, row: TableRow) {
         self.rows.push(row);
+    }
+
+    /// Counts what conversations have, in parallel; with a tokenizer also their tokens, special
+    /// tokens included. Roles other than user and assistant count as messages and characters alone.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn extend(
+        &mut self,
+        conversations: &[Conversation],
+        tokenizer: Option<&dyn Tokenizer>,
+    ) -> Result<(), WorkloadError> {
+        let row = |conversation| TableRow::of_conversation(conversation, tokenizer);
+        let rows = conversations.par_iter().map(row).collect::<Result<Vec<_>, _>>()?;
+        self.rows.extend(rows);
+        Ok(())
     }
 
     /// Number of conversations.
@@ -80,7 +125,7 @@ impl ConversationTable {
             ("assistant_turns", |row| Some(row.assistant.turns.into())),
             ("user_words", |row| Some(row.user.words as f64)),
             ("assistant_words", |row| Some(row.assistant.words as f64)),
-            ("conv_turns", |row| Some((row.user.turns + row.assistant.turns).into())),
+            ("conv_turns", |row| Some(row.messages.into())),
             ("conv_words", |row| Some((row.user.words + row.assistant.words) as f64)),
             ("conv_characters", |row| Some(row.characters as f64)),
             ("user_tokens", |row| row.user.mean_tokens()),

@@ -1,0 +1,176 @@
+use std::sync::Arc;
+
+use turnbench_model::{Conversation, Tokenizer};
+use turnbench_report::conversation_table_text;
+use turnbench_workload::{
+    AsciiFilter, Contents, ConversationTable, DataSource, Input, OutputFile, ReadOptions,
+    ReadReport, Target, WriteReport, Writer, WriterOptions,
+};
+
+use super::{convert_error, counted, output_file, print, write_error};
+use crate::args::{AsciiArg, ConvertArgs, TargetArg};
+use crate::cmd::{data_set, tokenizer};
+use crate::exit::{Exit, ExitCode, WithExitCode};
+use crate::resolve::{self, DataSetChoice};
+
+/// Conversations that are held at a time.
+const BATCH: usize = 256;
+
+/// `turnbench convert`: anything that is read, to anything that is written.
+pub(super) fn convert(args: &ConvertArgs) -> Result<ExitCode, Exit> {
+    let choice = choice(args)?;
+    let Input::DataSet(source) = Input::open(&args.input, choice.format).or_usage()? else {
+        return Err(Exit::usage(format!(
+            "'{}' is a generator config, not a data set\nhint: turnbench generate writes the \
+             conversations that it describes",
+            args.input.display()
+        )));
+    };
+    let tokenizer = tokenizer_of(args)?;
+    if choice.filters.need_tokens() && tokenizer.is_none() {
+        return Err(Exit::usage(
+            "limits in tokens need a tokenizer, and there is none\nhint: --model, or --tokenizer \
+             builtin:o200k_base",
+        ));
+    }
+    let out = output_file(args)?;
+    let conversion = Conversion { args, choice: &choice, tokenizer };
+    let (report, written, table) = conversion.run(source, out)?;
+    if !table.is_empty() {
+        print(args, &format!("Statistics:\n{}", conversation_table_text(&table.columns())))?;
+    }
+    tell(args, &report, &written);
+    Ok(ExitCode::Done)
+}
+
+/// What a conversion is made with.
+struct Conversion<'a> {
+    args: &'a ConvertArgs,
+    choice: &'a DataSetChoice,
+    tokenizer: Option<Arc<dyn Tokenizer>>,
+}
+
+impl Conversion<'_> {
+    fn run(
+        &self,
+        source: DataSource,
+        mut out: OutputFile,
+    ) -> Result<(ReadReport, WriteReport, ConversationTable), Exit> {
+        let target = self.target();
+        let has_text = source.format().contents == Contents::Text;
+        // Rows of lengths and block names need no text.
+        let fills = !has_text && target != Target::Mooncake;
+        if fills && self.tokenizer.is_none() {
+            return Err(Exit::usage(format!(
+                "'{}' is a trace without text; the text is made with a tokenizer, and there is \
+                 none\nhint: --tokenizer builtin:o200k_base, or --to mooncake, which needs no text",
+                self.args.input.display()
+            )));
+        }
+        let options = ReadOptions {
+            strict: self.choice.strict,
+            filters: self.choice.filters,
+            selection: self.choice.selection,
+            tokenizer: self.tokenizer.as_deref(),
+        };
+        let writer_options = WriterOptions {
+            tokenizer: self.tokenizer.clone(),
+            block_size: self.args.block_size,
+            ..WriterOptions::default()
+        };
+        let mut stream = source.stream(&options).map_err(convert_error(self.args))?;
+        let mut writer = Writer::new(target, writer_options, &mut out);
+        let mut table = ConversationTable::default();
+        // Text for a trace is made for all of it at once: its report is one.
+        let batch_size = if fills { usize::MAX } else { BATCH };
+        loop {
+            let batch = stream.by_ref().take(batch_size).collect::<Result<Vec<Conversation>, _>>();
+            let mut batch = batch.map_err(convert_error(self.args))?;
+            if batch.is_empty() {
+                break;
+            }
+            if fills {
+                data_set::fill(&mut batch, self.tokenizer.as_ref(), made_seed(self.args))?;
+            }
+            if has_text {
+                table
+                    .extend(&batch, self.tokenizer.as_deref())
+                    .map_err(convert_error(self.args))?;
+            }
+            for conversation in batch {
+                writer.write(conversation).map_err(write_error(self.args))?;
+            }
+        }
+        let written = writer.finish().map_err(write_error(self.args))?;
+        let report = stream.into_report();
+        if report.kept == 0 {
+            data_set::tell(&report);
+            return Err(Exit::usage(format!(
+                "'{}' has no conversation that is kept",
+                self.args.input.display()
+            )));
+        }
+        out.commit().map_err(write_error(self.args))?;
+        Ok((report, written, table))
+    }
+
+    fn target(&self) -> Target {
+        match self.args.to {
+            None => Target::from_path(&self.args.output),
+            Some(TargetArg::Json) => Target::Json,
+            Some(TargetArg::Jsonl) => Target::Jsonl,
+            Some(TargetArg::Mooncake) => Target::Mooncake,
+            Some(TargetArg::Aiperf) => Target::AiPerf,
+            Some(TargetArg::Openai) => Target::OpenAi,
+        }
+    }
+}
+
+fn choice(args: &ConvertArgs) -> Result<DataSetChoice, Exit> {
+    let data_set = args.choice.data_set();
+    let mut choice = resolve::data_set_choice(&data_set, args.choice.max_turns, made_seed(args))?;
+    choice.format = match args.format.as_str() {
+        "auto" => None,
+        name => Some(resolve::format("FORMAT", name)?),
+    };
+    choice.filters.ascii = match args.choice.ascii {
+        None | Some(AsciiArg::Any) => AsciiFilter::Any,
+        Some(AsciiArg::Only) => AsciiFilter::Only,
+        Some(AsciiArg::Exclude) => AsciiFilter::Exclude,
+    };
+    Ok(choice)
+}
+
+/// The seed, as far as it reaches: negative ones are as their magnitude, as in Python.
+fn made_seed(args: &ConvertArgs) -> u64 {
+    args.seed.unsigned_abs() as u64
+}
+
+fn tokenizer_of(args: &ConvertArgs) -> Result<Option<Arc<dyn Tokenizer>>, Exit> {
+    let model = args.model.as_deref().or(args.tokenizer.tokenizer.as_deref());
+    model.map(|model| tokenizer::load_local(&args.tokenizer, model)).transpose()
+}
+
+/// What became of everything that was read.
+fn tell(args: &ConvertArgs, report: &ReadReport, written: &WriteReport) {
+    data_set::tell(report);
+    let rows = report.read + report.merged + report.skipped_count();
+    let mut line = format!("{} read", counted(rows, "item"));
+    if report.merged > 0 {
+        line.push_str(&format!(", {} merged into others", report.merged));
+    }
+    for (count, what) in [
+        (report.skipped_count(), "skipped"),
+        (report.dropped_count(), "dropped"),
+        ((report.read - report.dropped_count()).saturating_sub(report.kept), "not selected"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    let conversations = counted(written.conversations, "conversation");
+    anstream::eprintln!("{line}; {conversations} written to {}", args.output.display());
+    for (what, count) in &written.lost {
+        anstream::eprintln!("not in the output: {what}: {count}");
+    }
+}
