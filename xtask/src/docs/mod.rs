@@ -19,6 +19,10 @@ const GENERATED: &[Generated] = &[
     Generated { path: "docs/metrics.md", text: || Ok(turnbench_metrics::metrics_markdown()) },
     Generated { path: "docs/cli.md", text: || Ok(cli::markdown(turnbench::command())) },
     Generated { path: "docs/schema/run-report.json", text: schema::<turnbench_metrics::RunReport> },
+    Generated {
+        path: "docs/schema/workload-report.json",
+        text: schema::<turnbench_metrics::WorkloadReport>,
+    },
     Generated { path: "docs/schema/plan.json", text: schema::<turnbench_model::Plan> },
     Generated { path: "docs/schema/record.json", text: schema::<turnbench_model::RequestRecord> },
 ];

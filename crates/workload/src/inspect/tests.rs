@@ -204,7 +204,7 @@ fn a_trace_is_reported_from_its_block_names() {
     assert_eq!(report.reuse, [expect]);
     assert_eq!(report.token_basis, TokenBasis::BlockNames);
     assert_eq!((report.requests, report.messages, report.prompt_tokens.total), (6, 0, 145.0));
-    assert_eq!(report.answer_tokens.total, 17.0);
+    assert_eq!(report.answer_tokens.total, 18.0);
     assert!(report.roles.is_empty() && report.messages_per_conversation.describe.count == 0);
 }
 
