@@ -28,6 +28,7 @@ pub(crate) use keys::{tokens, tools};
 
 use super::exchange::{Exchange, conversation_of};
 use super::row_groups::id_of;
+use super::sharegpt::is_from_value;
 use super::{Contents, Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::json_file::Node;
 use crate::{Warning, WorkloadError};
@@ -52,16 +53,25 @@ const FOREIGN_KEYS: [&str; 7] = [
     "conversation",
 ];
 
+/// Keys of a request that become a part of what was recorded of the turns.
+const OF_TURNS: [&str; 4] = ["model", "max_tokens", "max_completion_tokens", "min_tokens"];
+
 /// Whether rows are `openai`'s and not the `conversations` format's.
 pub(super) fn sniff(peek: &Peek) -> bool {
-    if FOREIGN_KEYS.iter().any(|key| peek.has_keys(&[key])) {
+    // A time of day as text, as chat logs have it, makes no trace.
+    let is_foreign = |value: &Value| value.is_number() || value.is_array();
+    let has_foreign =
+        |row: &Value| FOREIGN_KEYS.iter().any(|key| row.get(key).is_some_and(is_foreign));
+    if peek.rows().iter().any(has_foreign) {
         return false;
     }
-    let has_messages = |row: &Value| row.get("messages").is_some_and(Value::is_array);
+    let has_messages = |row: &Value| {
+        row.get("messages").is_some_and(|list| list.is_array() && !is_from_value(list))
+    };
     let is_plain = |row: &Value| {
         has_messages(row)
             && (id_of(row, "id").is_none()
-                || keys::REQUEST.iter().any(|key| row.get(key).is_some()))
+                || keys::REQUEST.iter().chain(&OF_TURNS).any(|key| row.get(key).is_some()))
     };
     let is_batch = |row: &Value| {
         row.get("custom_id").is_some() && row.get("body").is_some_and(Value::is_object)

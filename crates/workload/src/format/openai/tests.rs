@@ -254,6 +254,8 @@ fn other_formats_rows_are_left_to_them() {
         (json!({"id": "a", "messages": message, "tools": []}), true),
         (json!({"id": "a", "messages": message, "timestamp": 5}), false),
         (json!({"messages": message, "output_length": 5}), false),
+        (json!({"messages": message, "timestamp": "2026-11-24T10:00:00Z"}), true),
+        (json!({"messages": [{"from": "human", "value": "x"}]}), false),
         (json!({"id": "a", "conversations": message}), false),
         (json!({"custom_id": "a", "body": {}}), true),
         (json!({"body": {}}), false),
