@@ -97,11 +97,9 @@ fn a_last_question_without_a_recorded_answer_is_asked() {
 
 #[test]
 fn turns_without_recorded_answers_are_asked_one_by_one() {
-    let conversation = json!({
-        "id": "a",
-        "messages": ["1", "2", "3"].map(|text| json!({"role": "user", "content": text})),
-        "recorded": [{"messages_count": 1}, {"messages_count": 1}, {"messages_count": 1}],
-    });
+    let questions = ["1", "2", "3"].map(|text| json!({"role": "user", "content": text}));
+    let recorded = [(); 3].map(|()| json!({"messages_count": 1}));
+    let conversation = json!({"id": "a", "messages": questions, "recorded": recorded});
     for flags in [&["-o", "out.json"][..], &["-o", "out.json", "--history", "recorded"]] {
         let case = run("normal", &conversation, flags);
         assert_eq!(case.stub.posts().len(), 3, "{flags:?}");
