@@ -138,19 +138,17 @@ impl<'a> Tokens<'a> {
         let mut of_message = Vec::with_capacity(conversation.messages.len());
         for message in &conversation.messages {
             let texts = message_texts(message);
-            let place = match known.get(&texts) {
-                Some(&place) => place,
-                None => {
-                    let mut ids = Vec::new();
-                    for text in &texts {
-                        ids.extend(tokenizer.encode(text)?);
-                    }
-                    distinct.push(ids);
-                    known.insert(texts, distinct.len() - 1);
-                    distinct.len() - 1
-                }
-            };
-            of_message.push(place);
+            if let Some(&place) = known.get(&texts) {
+                of_message.push(place);
+                continue;
+            }
+            let mut ids = Vec::new();
+            for text in &texts {
+                ids.extend(tokenizer.encode(text)?);
+            }
+            of_message.push(distinct.len());
+            known.insert(texts, distinct.len());
+            distinct.push(ids);
         }
         Ok(Self { conversation, index, tools, distinct, of_message })
     }

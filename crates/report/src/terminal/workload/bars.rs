@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use turnbench_metrics::{Distribution, HistogramBin};
 
 use super::super::lines::grouped;
@@ -76,7 +78,7 @@ fn push_row(text: &mut String, row: &[Histogram]) {
         for histogram in row {
             let cell = histogram.lines.get(line).map_or("", String::as_str);
             let width = histogram.width() + GAP;
-            whole.push_str(&format!("{cell:<width$}"));
+            let _ = write!(whole, "{cell:<width$}");
         }
         text.push_str(whole.trim_end());
         text.push('\n');

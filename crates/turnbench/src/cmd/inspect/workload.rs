@@ -28,7 +28,12 @@ impl Workload {
         let tokenizer_name = args.tokenizer.tokenizer.as_deref().unwrap_or(model).to_owned();
         let load = || match source {
             TokenizerSource::None => Ok(None),
-            _ => tokenizer::load(&source, args.tokenizer.decode_cleanup).map(Some),
+            TokenizerSource::Directory(_)
+            | TokenizerSource::Hub(_)
+            | TokenizerSource::Builtin(_)
+            | TokenizerSource::Server => {
+                tokenizer::load(&source, args.tokenizer.decode_cleanup).map(Some)
+            }
         };
         let mut loaded = None;
         let (format, conversations) = match data_set::open(&args.file, &choice)? {
@@ -72,13 +77,14 @@ impl Workload {
 }
 
 fn source(args: &InspectArgs, model: &str) -> Result<TokenizerSource, Exit> {
-    match tokenizer::source(&args.tokenizer, model)? {
-        TokenizerSource::Server => Err(Exit::usage(
+    let source = tokenizer::source(&args.tokenizer, model)?;
+    if source == TokenizerSource::Server {
+        return Err(Exit::usage(
             "--tokenizer is 'server'; inspect asks no server: it must be a directory, a Hub id, \
              builtin:o200k_base, builtin:cl100k_base, or none",
-        )),
-        source => Ok(source),
+        ));
     }
+    Ok(source)
 }
 
 fn needs_tokenizer() -> Exit {
