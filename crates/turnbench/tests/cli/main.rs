@@ -9,6 +9,7 @@ mod data_set;
 mod demo;
 mod errors;
 mod failures;
+mod formats;
 mod generate;
 mod help;
 mod history;
