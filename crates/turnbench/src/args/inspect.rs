@@ -1,9 +1,9 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::{DataSetArgs, OutputFormat, TokenizerArgs, number};
+use super::{DataSetArgs, TokenizerArgs, number};
 
 /// `turnbench inspect`.
 #[derive(Debug, Args)]
@@ -26,15 +26,9 @@ pub(crate) struct InspectArgs {
     #[arg(short, long)]
     pub model: Option<String>,
 
-    /// Tokens in a block of the cache; several sizes may be given. Traces with block names have
-    /// their own
-    #[arg(
-        long,
-        value_parser = block_size,
-        value_delimiter = ',',
-        value_name = "TOKENS",
-        default_value = "16"
-    )]
+    /// Tokens in a block of the cache, one size or several [default: 16; traces with block names
+    /// have their own]
+    #[arg(long, value_parser = block_size, value_delimiter = ',', value_name = "TOKENS")]
     pub block_size: Vec<NonZeroU32>,
 
     /// Seed of every random stream
@@ -43,7 +37,7 @@ pub(crate) struct InspectArgs {
 
     /// What to print on standard output
     #[arg(long, value_enum, default_value_t)]
-    pub format: OutputFormat,
+    pub format: InspectFormat,
 
     /// Most messages of a conversation of a data set; a longer one is cut, at an answer
     #[arg(long, value_parser = number::positive, value_name = "N", help_heading = "Data set")]
@@ -54,6 +48,16 @@ pub(crate) struct InspectArgs {
 
     #[command(flatten)]
     pub tokenizer: TokenizerArgs,
+}
+
+/// `--format` of `inspect`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum InspectFormat {
+    /// Tables and histograms
+    #[default]
+    Table,
+    /// The workload report (docs/schema/workload-report.json)
+    Json,
 }
 
 fn block_size(text: &str) -> Result<NonZeroU32, String> {

@@ -19,7 +19,7 @@ pub(crate) use convert::{AsciiArg, ConvertArgs, ConvertCompatArg, TargetArg};
 pub(crate) use data_set::{DataSetArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;
-pub(crate) use inspect::InspectArgs;
+pub(crate) use inspect::{InspectArgs, InspectFormat};
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{
     CompatArg, HistoryArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg,

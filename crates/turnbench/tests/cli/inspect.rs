@@ -117,6 +117,17 @@ fn text_made_for_a_trace_shares_what_its_names_share() {
 }
 
 #[test]
+fn a_trace_keeps_its_own_block_size_and_says_so() {
+    let folder = folder(&[("trace.jsonl", &trace())]);
+    let run = inspect(folder.path(), &["trace.jsonl", "--block-size", "16"]);
+    assert_eq!(run.code, Some(0));
+    let expect =
+        "warning: --block-size has no effect: the trace names blocks of 512 tokens\nhint: ";
+    assert!(run.stderr.starts_with(expect), "{}", run.stderr);
+    assert_eq!(run.stdout, table(folder.path(), &["trace.jsonl"]));
+}
+
+#[test]
 fn a_model_brings_its_chat_template() {
     let folder = folder(&[("in.json", &conversations())]);
     let model = folder.path().join("model");

@@ -87,7 +87,9 @@ mod tests {
         let tokens: Vec<u32> = (0..23).collect();
         let build = |pieces: &[&[u32]]| {
             let mut builder = SequenceBuilder::new(&[1, 4, 32]);
-            pieces.iter().for_each(|piece| builder.push_all(piece));
+            for piece in pieces {
+                builder.push_all(piece);
+            }
             let tails = builder.tails();
             (builder.tokens(), tails, builder.finish().chains.into_iter().map(|one| one.blocks))
         };

@@ -38,7 +38,7 @@ impl ChatTemplate for Tags {
             if content.contains('!') {
                 return Err(TokenizerError { message: "!".to_owned() });
             }
-            text += &format!("<{}>{content}", &message.role[..1]);
+            text.extend(["<", &message.role[..1], ">", &content]);
         }
         Ok(text + "<a>")
     }
@@ -73,7 +73,7 @@ fn look_with(
 
 /// Messages of users and assistants in turn.
 fn conversation(texts: &[&str]) -> Conversation {
-    let role = |at: usize| if at % 2 == 0 { "user" } else { "assistant" };
+    let role = |at: usize| if at.is_multiple_of(2) { "user" } else { "assistant" };
     let messages = texts.iter().enumerate().map(|(at, text)| Message::new(role(at), *text));
     Conversation::new("c", messages.collect())
 }

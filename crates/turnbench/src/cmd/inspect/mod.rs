@@ -2,13 +2,14 @@ mod progress;
 mod workload;
 
 use std::io::IsTerminal;
+use std::num::NonZeroU32;
 
-use turnbench_metrics::WorkloadReport;
+use turnbench_metrics::{TokenBasis, WorkloadReport};
 use turnbench_report::{workload_json, workload_text};
 use turnbench_workload::{InspectOptions, inspect as inspect_workload};
 
 use super::output;
-use crate::args::{InspectArgs, OutputFormat};
+use crate::args::{InspectArgs, InspectFormat};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use progress::Progress;
 use workload::Workload;
@@ -16,13 +17,17 @@ use workload::Workload;
 /// Columns of text that no terminal shows.
 const PIPED_WIDTH: usize = 80;
 
+/// Tokens of a block in vLLM, unless it is told otherwise.
+const BLOCK_SIZE: NonZeroU32 = NonZeroU32::new(16).unwrap();
+
 /// `turnbench inspect`: what is in a workload, without any server.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode, Exit> {
     let workload = Workload::read(args)?;
     let report = report(args, &workload)?;
+    warn_of_own_block_size(args, &report);
     output::print(&match args.format {
-        OutputFormat::Json => workload_json(&report)?,
-        OutputFormat::Table => workload_text(&report, terminal_width()),
+        InspectFormat::Json => workload_json(&report)?,
+        InspectFormat::Table => workload_text(&report, terminal_width()),
     })?;
     Ok(ExitCode::Done)
 }
@@ -36,12 +41,25 @@ fn report(args: &InspectArgs, workload: &Workload) -> Result<WorkloadReport, Exi
         tokenizer: loaded.map(|loaded| &*loaded.tokenizer),
         tokenizer_name: &workload.tokenizer_name,
         template: loaded.and_then(|loaded| loaded.template.as_deref()),
-        block_sizes: &args.block_size,
+        block_sizes: if args.block_size.is_empty() { &[BLOCK_SIZE] } else { &args.block_size },
         progress: &|| progress.one(),
     };
     let report = inspect_workload(&workload.conversations, &options).or_usage();
     progress.end();
     report
+}
+
+/// A trace's blocks cannot be cut anew.
+fn warn_of_own_block_size(args: &InspectArgs, report: &WorkloadReport) {
+    if args.block_size.is_empty() || report.token_basis != TokenBasis::BlockNames {
+        return;
+    }
+    let sizes: Vec<String> = report.reuse.iter().map(|one| one.block_size.to_string()).collect();
+    output::warn(format!(
+        "--block-size has no effect: the trace names blocks of {} tokens\nhint: with a tokenizer \
+         its text is made, which has blocks of any size",
+        sizes.join(", ")
+    ));
 }
 
 fn terminal_width() -> usize {
