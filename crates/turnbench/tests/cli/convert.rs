@@ -4,24 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::bin::{root, turnbench};
 use crate::support::case::{Ended, ended};
-
-#[derive(Deserialize)]
-struct Run {
-    name: String,
-    input: String,
-    args: Vec<String>,
-    exit: i32,
-    sha256: Option<String>,
-    #[serde(default)]
-    error: String,
-    stdout: String,
-}
 
 /// A folder beside the recorded tokenizer, with the recorded inputs.
 fn folder() -> TempDir {
@@ -54,35 +41,38 @@ fn names(folder: &TempDir) -> Vec<String> {
 #[test]
 fn recorded_runs_of_the_reference_are_repeated() {
     let folder = folder();
-    let runs: Vec<Run> =
+    let runs: Vec<Value> =
         serde_json::from_slice(&std::fs::read(folder.path().join("runs.json")).unwrap()).unwrap();
     let packed = std::fs::read(folder.path().join("outputs.json.zst")).unwrap();
     let outputs: BTreeMap<String, String> =
         serde_json::from_slice(&zstd::decode_all(&*packed).unwrap()).unwrap();
-    let tokenizer = root().join("testdata/tokenizer/bpe");
-    let model = format!("--model={}", tokenizer.display());
+    let tokenizer = root().join("testdata/tokenizer/bpe").display().to_string();
     for run in &runs {
-        let args = run.args.iter().map(|arg| match arg.starts_with("--model") {
-            true => model.as_str(),
-            false => arg.as_str(),
-        });
-        let head = ["sharegpt", &run.input, "OUT", "--compat", "vllm"];
-        let args: Vec<&str> = head.into_iter().chain(args).collect();
+        let name = run["name"].as_str().unwrap();
+        let args = run["args"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|arg| arg.as_str().unwrap().replace("../tokenizer/bpe", &tokenizer));
+        let args: Vec<String> = args.collect();
+        let head = ["sharegpt", run["input"].as_str().unwrap(), "OUT", "--compat", "vllm"];
+        let args: Vec<&str> = head.into_iter().chain(args.iter().map(String::as_str)).collect();
         let found = convert(folder.path(), &args);
         let out = std::fs::read_to_string(folder.path().join("OUT"));
-        let Some(sha256) = &run.sha256 else {
-            assert_eq!((run.exit, found.code), (1, Some(2)), "{}", run.name);
-            assert!(found.stderr.contains(cause(&run.error)), "{}: {}", run.name, found.stderr);
-            assert!(out.is_err(), "{}", run.name);
+        let Some(sha256) = run["sha256"].as_str() else {
+            assert_eq!((run["exit"].as_i64(), found.code), (Some(1), Some(2)), "{name}");
+            let cause = cause(run["error"].as_str().unwrap());
+            assert!(found.stderr.contains(cause), "{name}: {}", found.stderr);
+            assert!(out.is_err(), "{name}");
             continue;
         };
-        assert_eq!(found.code, Some(0), "{}: {}", run.name, found.stderr);
-        assert_eq!(out.unwrap(), outputs[sha256], "{}", run.name);
+        assert_eq!(found.code, Some(0), "{name}: {}", found.stderr);
+        assert_eq!(out.unwrap(), outputs[sha256], "{name}");
         std::fs::remove_file(folder.path().join("OUT")).unwrap();
-        let shown = found.stdout.replace(&tokenizer.display().to_string(), "../tokenizer/bpe");
-        // What the reference writes is followed by an empty line where it was recorded.
-        assert_eq!(shown.trim_end(), run.stdout.trim_end(), "{}", run.name);
+        let shown = found.stdout.replace(&tokenizer, "../tokenizer/bpe");
+        assert_eq!(shown.trim_end(), run["stdout"].as_str().unwrap().trim_end(), "{name}");
     }
+    assert_eq!(runs.len(), 51);
 }
 
 /// What turnbench says where the reference ends with this.
