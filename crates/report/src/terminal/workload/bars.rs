@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_beside_stands_below() {
         let values = Distribution::of_counts(&[10, 12, 90]);
-        let one = || Histogram::of("a title", &values, Values::Continuous);
+        let one = || Histogram::of("a title", &values, Values::Whole);
         let lines = |width| side_by_side(&[one(), one(), one()], width).lines().count();
         let height = one().lines.len();
         assert_eq!((lines(200), lines(50), lines(10)), (height, 2 * height + 1, 3 * height + 2));
