@@ -15,7 +15,7 @@ mod tokenizer;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use convert::{AsciiArg, ConvertArgs, ConvertCompatArg, TargetArg};
+pub(crate) use convert::{AsciiArg, ConvertArgs, TargetArg};
 pub(crate) use data_set::{DataSetArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;

@@ -181,7 +181,7 @@ fn every_form_is_written() {
     let (rows, _) =
         written("mooncake", &["--tokenizer", "builtin:o200k_base", "--block-size", "16"]);
     assert_eq!(rows.lines().count(), 3);
-    assert!(rows.contains("\"hash_ids\":["), "{rows}");
+    assert!(rows.contains("\"hash_ids\": ["), "{rows}");
     let refused = convert(folder.path(), &["sharegpt", "in.json", "x", "--to", "mooncake"]);
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("--tokenizer"), "{}", refused.stderr);

@@ -22,7 +22,7 @@ const KEYS: [&str; 6] = ["id", "messages", "request", "recorded", "hash_block_si
 
 /// Any list at all, too, when nothing in it is an object: it is then refused with the place.
 fn sniff(peek: &Peek) -> bool {
-    if super::openai::sniff(peek) {
+    if super::openai::sniff(peek) || super::sharegpt::sniff(peek) {
         return false;
     }
     match peek.container() {
@@ -77,8 +77,7 @@ impl Conversations {
                 self.ready.push_back(Item::Remark(remark));
             }
         }
-        if !conversation.messages.is_empty()
-            && conversation.turns(TurnRules::default()).is_empty()
+        if !conversation.messages.is_empty() && conversation.turns(TurnRules::default()).is_empty()
         {
             let remark = item.remark("has no message to answer and sends no request");
             self.ready.push_back(Item::Remark(remark));

@@ -190,28 +190,42 @@ fn render(
 
 /// Appends text as it stands between the quotes of a JSON string, with no more escapes than needed.
 fn escape(text: &[u8], out: &mut Vec<u8>) {
-    let mut plain_from = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+    for chunk in text.chunks(CHUNK_BYTES) {
+        // Without a way out in the middle the compiler compares all bytes of a chunk at once.
+        if !chunk.iter().fold(false, |any, &byte| any | needs_escape(byte)) {
+            out.extend_from_slice(chunk);
             continue;
         }
-        out.extend_from_slice(&text[plain_from..at]);
-        plain_from = at + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            8 => out.extend_from_slice(b"\\b"),
-            12 => out.extend_from_slice(b"\\f"),
-            other => {
-                out.extend_from_slice(b"\\u00");
-                out.extend(
-                    [other >> 4, other & 15].map(|digit| b"0123456789abcdef"[digit as usize]),
-                );
-            }
+        let mut plain_from = 0;
+        for (at, &byte) in chunk.iter().enumerate().filter(|(_, byte)| needs_escape(**byte)) {
+            out.extend_from_slice(&chunk[plain_from..at]);
+            escape_byte(byte, out);
+            plain_from = at + 1;
         }
+        out.extend_from_slice(&chunk[plain_from..]);
     }
-    out.extend_from_slice(&text[plain_from..]);
+}
+
+/// Bytes that are looked at together.
+const CHUNK_BYTES: usize = 32;
+
+const fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        8 => out.extend_from_slice(b"\\b"),
+        12 => out.extend_from_slice(b"\\f"),
+        0..0x20 => {
+            out.extend_from_slice(b"\\u00");
+            out.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[digit as usize]));
+        }
+        byte => out.push(byte),
+    }
 }

@@ -148,8 +148,19 @@ impl Pass {
 fn item(row: &Row, list_keys: &[&str], speaker_key: &str) -> Result<IndexedItem, WorkloadError> {
     // Well-formed from here on.
     row.parse::<IgnoredAny>()?;
-    let json = Json::new(&row.bytes);
-    let [id] = json.values(["id"]);
+    let mut id = None;
+    let mut list = (list_keys.len(), None);
+    for (key, value) in Json::new(&row.bytes).members() {
+        let key = key.decoded();
+        if &*key == b"id" {
+            id = Some(value);
+        }
+        let rank = list_keys.iter().position(|known| known.as_bytes() == &*key);
+        // The first of the names counts, and of equal ones the last.
+        if let Some(rank) = rank.filter(|&rank| rank <= list.0) {
+            list = (rank, Some(value));
+        }
+    }
     let mut indexed = IndexedItem {
         offset: row.offset,
         line: row.line,
@@ -164,8 +175,7 @@ fn item(row: &Row, list_keys: &[&str], speaker_key: &str) -> Result<IndexedItem,
         first: Speaker::default(),
         last: Speaker::default(),
     };
-    let list = list_keys.iter().find_map(|&key| json.values([key])[0]);
-    indexed.messages = match list.map(Json::items) {
+    indexed.messages = match list.1.map(Json::items) {
         None => Field::Missing,
         Some(None) => Field::Other,
         Some(Some(items)) => {

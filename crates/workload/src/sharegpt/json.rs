@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::memchr;
 use serde_json::Value;
 
 /// The text of one well-formed value, without blanks around it. Text that is not well-formed gives
@@ -95,16 +95,19 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// Behind the string that begins at `start`.
+/// Behind the string that begins at `start`. It stops at quotes alone, for texts have more escapes of
+/// other kinds: a quote ends the string after an even number of backslashes.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
-    loop {
-        match text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-            None => return text.len(),
-            Some(ahead) if text[at + ahead] == b'"' => return at + ahead + 1,
-            Some(ahead) => at += ahead + 2,
+    while let Some(ahead) = text.get(at..).and_then(|rest| memchr(b'"', rest)) {
+        let quote = at + ahead;
+        let before = text[start + 1..quote].iter().rev();
+        at = quote + 1;
+        if before.take_while(|&&byte| byte == b'\\').count() % 2 == 0 {
+            return at;
         }
     }
+    text.len()
 }
 
 /// Behind the object or list that begins at `start`.
@@ -137,12 +140,12 @@ impl<'a> Text<'a> {
     /// The string's bytes: UTF-8, but for halves of surrogate pairs (`"\ud83d"`), which JSON can
     /// spell and Unicode text cannot hold. They take three bytes each, as in WTF-8.
     pub(crate) fn decoded(self) -> Cow<'a, [u8]> {
-        if memchr::memchr(b'\\', self.0).is_none() {
+        if memchr(b'\\', self.0).is_none() {
             return Cow::Borrowed(self.0);
         }
         let mut out = Vec::with_capacity(self.0.len());
         let mut rest = self.0;
-        while let Some(at) = memchr::memchr(b'\\', rest) {
+        while let Some(at) = memchr(b'\\', rest) {
             out.extend_from_slice(&rest[..at]);
             rest = unescape(&rest[at + 1..], &mut out);
         }

@@ -51,7 +51,8 @@ pub(super) const FORMAT: Format = Format {
 /// Keys under which the messages may stand.
 const LIST_KEYS: [&str; 3] = ["conversations", "conversation", "messages"];
 
-fn sniff(peek: &Peek) -> bool {
+/// Whether rows are ShareGPT's items.
+pub(super) fn sniff(peek: &Peek) -> bool {
     peek.rows().iter().any(is_item)
 }
 
