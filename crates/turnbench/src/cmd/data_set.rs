@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use turnbench_model::{Conversation, Tokenizer};
 use turnbench_workload::{
-    DataSet, DataSource, GeneratorFile, Input, ReadOptions, ReadReport, TraceText, generate,
+    DataSet, DataSource, FillReport, GeneratorFile, Input, ReadOptions, ReadReport, TraceText, generate,
 };
 
 use super::{output, show};
@@ -102,29 +102,58 @@ pub(crate) fn fill(
              is none\nhint: --tokenizer builtin:o200k_base",
         ));
     };
-    let text = TraceText::new(Arc::clone(tokenizer), seed).or_usage()?;
-    let report = text.fill(conversations).or_usage()?;
-    let turns = report.turn_count;
-    let what = match report.turns_without_ids_count {
-        0 => "as its block names say which parts are the same",
-        all if all == turns => "by its lengths alone: no two prompts share anything",
-        _ => "as its block names and lengths say; prompts without names share nothing",
-    };
-    anstream::eprintln!(
-        "the trace has no text: {turns} prompts with {} tokens are made up, {what}",
-        report.prompt_tokens
-    );
-    if report.unnamed_tokens > 0 && report.turns_without_ids_count < turns {
-        output::warn(format!(
-            "{} prompt tokens have no block name; their text is shared with nothing",
-            report.unnamed_tokens
-        ));
-    }
-    if report.ids_cut_count > 0 {
-        output::warn(format!(
-            "{} block names lie beyond their prompt's end and have no text",
-            report.ids_cut_count
-        ));
-    }
+    let mut filler = TraceFiller::new(tokenizer, seed)?;
+    filler.fill(conversations)?;
+    filler.tell();
     Ok(())
+}
+
+/// Makes the text of a trace, some conversations at a time.
+pub(crate) struct TraceFiller {
+    text: TraceText,
+    report: FillReport,
+}
+
+impl TraceFiller {
+    pub(crate) fn new(tokenizer: &Arc<dyn Tokenizer>, seed: u64) -> Result<Self, Exit> {
+        let text = TraceText::new(Arc::clone(tokenizer), seed).or_usage()?;
+        Ok(Self { text, report: FillReport::default() })
+    }
+
+    /// Gives these conversations their text; the same text, however they are divided up.
+    pub(crate) fn fill(&mut self, conversations: &mut [Conversation]) -> Result<(), Exit> {
+        let report = self.text.fill(conversations).or_usage()?;
+        self.report = self.report.plus(report);
+        Ok(())
+    }
+
+    /// Tells what of the trace the text holds.
+    pub(crate) fn tell(&self) {
+        let report = &self.report;
+        let turns = report.turn_count;
+        if turns == 0 {
+            return;
+        }
+        let what = match report.turns_without_ids_count {
+            0 => "as its block names say which parts are the same",
+            all if all == turns => "by its lengths alone: no two prompts share anything",
+            _ => "as its block names and lengths say; prompts without names share nothing",
+        };
+        anstream::eprintln!(
+            "the trace has no text: {turns} prompts with {} tokens are made up, {what}",
+            report.prompt_tokens
+        );
+        if report.unnamed_tokens > 0 {
+            output::warn(format!(
+                "{} prompt tokens have no block name; their text is shared with nothing",
+                report.unnamed_tokens
+            ));
+        }
+        if report.ids_cut_count > 0 {
+            output::warn(format!(
+                "{} block names lie beyond their prompt's end and have no text",
+                report.ids_cut_count
+            ));
+        }
+    }
 }

@@ -1,12 +1,10 @@
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::Context;
 use turnbench_model::Conversation;
-use turnbench_workload::{Input, write_conversations_json};
+use turnbench_workload::{Input, OutputFile, write_conversations_json};
 
-use super::{data_set, tokenizer};
+use super::{data_set, signals, tokenizer};
 use crate::args::GenerateArgs;
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve;
@@ -52,12 +50,13 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
 }
 
 fn write_file(path: &Path, conversations: &[Conversation]) -> Result<(), Exit> {
-    let write = || {
-        let mut out = BufWriter::new(File::create(path)?);
-        write_conversations_json(conversations, INDENT, &mut out)?;
-        Ok::<_, anyhow::Error>(out.flush()?)
-    };
-    write().with_context(|| format!("cannot write '{}'", path.display())).exit(ExitCode::Internal)
+    let failed = |error: anyhow::Error| error.context(format!("cannot write '{}'", path.display()));
+    let mut out = OutputFile::create(path).map_err(|error| failed(error.into()))?;
+    let _unfinished = signals::remove_when_interrupted(out.unfinished())?;
+    write_conversations_json(conversations, INDENT, &mut out)
+        .map_err(|error| failed(error.into()))?;
+    out.commit().map_err(|error| failed(error.into()))?;
+    Ok(())
 }
 
 fn write_stdout(conversations: &[Conversation]) -> Result<(), Exit> {

@@ -138,7 +138,10 @@ fn unrecognized(source: Source) -> WorkloadError {
     let path = source.path().to_owned();
     let seen = match source.peek().container() {
         Container::Empty => "is empty".to_owned(),
-        Container::Parquet => "is a Parquet file of unknown columns".to_owned(),
+        Container::Parquet => {
+            let columns = source.peek().parquet_columns().join(", ");
+            format!("is a Parquet file with the columns {columns}")
+        }
         Container::Text => {
             let line: String = source.peek().first_line().chars().take(80).collect();
             format!("begins with {line:?}")

@@ -9,18 +9,16 @@
 //! afterwards, when a tokenizer is at hand.
 
 mod aiperf;
-mod conversations;
-mod weka;
-mod trace;
-mod mooncake;
-mod csv_rows;
-mod burstgpt;
-mod bailian;
 mod azure;
+mod bailian;
+mod burstgpt;
+mod conversations;
+mod csv_rows;
 mod dynamo;
 mod exchange;
 mod lmsys;
 mod mlperf_agentic;
+mod mooncake;
 mod openai;
 mod otel;
 mod parquet_rows;
@@ -31,8 +29,10 @@ mod sharegpt;
 mod source;
 #[cfg(test)]
 mod testing;
-mod wildchat;
+mod trace;
 mod units;
+mod weka;
+mod wildchat;
 
 use std::fmt;
 
@@ -110,23 +110,19 @@ impl fmt::Debug for Format {
 }
 
 /// Every format, in the order in which they are listed to people.
-pub const FORMATS: &[Format] = &[conversations::FORMAT, openai::FORMAT, sharegpt::FORMAT, wildchat::FORMAT, lmsys::FORMAT, mlperf_agentic::FORMAT,
+pub const FORMATS: &[Format] = &[
+    conversations::FORMAT,
+    openai::FORMAT,
+    sharegpt::FORMAT,
+    aiperf::FORMAT,
+    mlperf_agentic::FORMAT,
+    otel::FORMAT,
+    wildchat::FORMAT,
+    lmsys::FORMAT,
     mooncake::FORMAT,
+    dynamo::FORMAT,
     bailian::FORMAT,
     weka::FORMAT,
     burstgpt::FORMAT,
-    azure::FORMAT, dynamo::FORMAT, otel::FORMAT, aiperf::FORMAT];
-
-/// A reader of files in which each JSON row is one conversation.
-pub(crate) fn conversation_per_row(
-    source: Source,
-    mut read: impl FnMut(&Row) -> Result<Conversation, Skipped> + Send + 'static,
-) -> Reader {
-    let rows = source.rows();
-    Box::new(rows.map(move |row| {
-        Ok(match read(&row?) {
-            Ok(conversation) => Item::Conversation(Box::new(conversation)),
-            Err(skipped) => Item::Skipped(skipped),
-        })
-    }))
-}
+    azure::FORMAT,
+];

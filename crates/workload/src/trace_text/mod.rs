@@ -62,7 +62,9 @@ pub struct FillReport {
 }
 
 impl FillReport {
-    fn plus(self, other: Self) -> Self {
+    /// Both reports as one.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         Self {
             conversation_count: self.conversation_count + other.conversation_count,
             turn_count: self.turn_count + other.turn_count,

@@ -53,6 +53,15 @@ impl OutputFile {
         &self.path
     }
 
+    /// The file beside it that holds what has been written so far, if there is one: what is left
+    /// over when the program is killed.
+    pub fn unfinished(&self) -> Option<&Path> {
+        match &self.sink {
+            Sink::Beside(file, _) => Some(file.get_ref().path()),
+            Sink::Direct(_) => None,
+        }
+    }
+
     /// Puts the file into its place once all of it is on the disk.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use turnbench_workload::{Converted, Dump, MergedDump, OutputFile, ReferenceRules
 
 use super::{convert_error, counted, output_file, print, write_error};
 use crate::args::{AsciiArg, ConvertArgs, TargetArg};
-use crate::cmd::tokenizer;
+use crate::cmd::{signals, tokenizer};
 use crate::exit::{Exit, ExitCode};
 
 /// `turnbench convert sharegpt --compat vllm`: the reference's steps, its standard output and its
@@ -15,6 +15,7 @@ use crate::exit::{Exit, ExitCode};
 pub(super) fn convert(args: &ConvertArgs) -> Result<ExitCode, Exit> {
     let rules = rules(args)?;
     let mut out = output_file(args)?;
+    let _unfinished = signals::remove_when_interrupted(out.unfinished())?;
     print(args, &parameters(args))?;
     let tokenizer = match &args.model {
         Some(model) => {

@@ -9,7 +9,7 @@ use turnbench_workload::{
 
 use super::{convert_error, counted, output_file, print, write_error};
 use crate::args::{AsciiArg, ConvertArgs, TargetArg};
-use crate::cmd::{data_set, tokenizer};
+use crate::cmd::{data_set, signals, tokenizer};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve::{self, DataSetChoice};
 
@@ -34,6 +34,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<ExitCode, Exit> {
         ));
     }
     let out = output_file(args)?;
+    let _unfinished = signals::remove_when_interrupted(out.unfinished())?;
     let conversion = Conversion { args, choice: &choice, tokenizer };
     let (report, written, table) = conversion.run(source, out)?;
     if !table.is_empty() {
@@ -81,16 +82,20 @@ impl Conversion<'_> {
         let mut stream = source.stream(&options).map_err(convert_error(self.args))?;
         let mut writer = Writer::new(target, writer_options, &mut out);
         let mut table = ConversationTable::default();
-        // Text for a trace is made for all of it at once: its report is one.
-        let batch_size = if fills { usize::MAX } else { BATCH };
+        let mut filler = match &self.tokenizer {
+            Some(tokenizer) if fills => {
+                Some(data_set::TraceFiller::new(tokenizer, made_seed(self.args))?)
+            }
+            _ => None,
+        };
         loop {
-            let batch = stream.by_ref().take(batch_size).collect::<Result<Vec<Conversation>, _>>();
+            let batch = stream.by_ref().take(BATCH).collect::<Result<Vec<Conversation>, _>>();
             let mut batch = batch.map_err(convert_error(self.args))?;
             if batch.is_empty() {
                 break;
             }
-            if fills {
-                data_set::fill(&mut batch, self.tokenizer.as_ref(), made_seed(self.args))?;
+            if let Some(filler) = &mut filler {
+                filler.fill(&mut batch)?;
             }
             if has_text {
                 table
@@ -109,6 +114,9 @@ impl Conversion<'_> {
                 "'{}' has no conversation that is kept",
                 self.args.input.display()
             )));
+        }
+        if let Some(filler) = &filler {
+            filler.tell();
         }
         out.commit().map_err(write_error(self.args))?;
         Ok((report, written, table))

@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use turnbench_client::run::Control;
 
-use crate::cmd::signals::Signals;
-use crate::exit::{Exit, ExitCode};
+use crate::cmd::signals::{Signals, Watch, end_at_once};
+use crate::exit::Exit;
 
 /// How long requests in flight may go on after the first Ctrl-C.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Ends the watch when dropped.
-pub(crate) struct Watch {
-    _stop: tokio::sync::oneshot::Sender<()>,
-}
 
 /// Ctrl-C (or SIGTERM) once: sends nothing more, and cuts off after two seconds what is still in
 /// flight. Twice: ends the program at once; what was recorded is on disk.
@@ -33,17 +28,17 @@ pub(crate) fn watch(control: &Arc<Control>) -> Result<Watch, Exit> {
             }
             say_interrupted();
             tokio::select! {
-                () = signals.next() => at_once(),
+                () = signals.next() => end_at_once(),
                 () = tokio::time::sleep(GRACE) => control.cut(),
                 _ = &mut stopped => return,
             }
             tokio::select! {
-                () = signals.next() => at_once(),
+                () = signals.next() => end_at_once(),
                 _ = &mut stopped => {}
             }
         });
     })?;
-    Ok(Watch { _stop: stop })
+    Ok(Watch::new(stop))
 }
 
 /// On a thread of its own: a terminal that stands still must not keep the next signal waiting.
@@ -55,9 +50,4 @@ fn say_interrupted() {
             GRACE.as_secs()
         );
     });
-}
-
-#[allow(clippy::disallowed_methods, reason = "the second Ctrl-C ends the program at once")]
-fn at_once() {
-    std::process::exit(ExitCode::Interrupted as i32);
 }
