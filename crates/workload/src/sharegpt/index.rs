@@ -35,6 +35,9 @@ pub(crate) struct IndexedItem {
     pub(crate) last: Speaker,
 }
 
+/// Rows that a thread takes at a time: threads wait for one another while they take.
+const BATCH: usize = 32;
+
 /// A field of an item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Field<T> {
@@ -57,25 +60,28 @@ impl Index {
         list_keys: &[&str],
         speaker_key: &str,
     ) -> Result<Self, WorkloadError> {
-        let rows = JsonRows::new(Arc::clone(store.path()), reader);
+        let mut rows = JsonRows::new(Arc::clone(store.path()), reader);
+        let batches = std::iter::from_fn(move || {
+            let batch: Vec<_> = rows.by_ref().take(BATCH).collect();
+            (!batch.is_empty()).then_some(batch)
+        });
         // Of several malformed items the first is named, whichever thread finds its own first.
-        let (mut items, error) = rows
+        let pass = batches
             .par_bridge()
+            .flat_map_iter(|batch| batch)
             .map(|row| {
                 let index = row.as_ref().map_or(u64::MAX, |row| row.index);
                 let item = row.and_then(|row| item(&row, list_keys, speaker_key));
-                item.map(|item| (index, item)).map_err(|error| (index, error))
+                item.map(|item| (index, item)).map_err(|error| (index, Box::new(error)))
             })
             .fold(Pass::default, Pass::add)
-            .reduce(Pass::default, Pass::join)
-            .into_parts();
-        match error {
-            Some((_, error)) => Err(*error),
-            None => {
-                items.sort_unstable_by_key(|(index, _)| *index);
-                Ok(Self { store, items: items.into_iter().map(|(_, item)| item).collect() })
-            }
+            .reduce(Pass::default, Pass::join);
+        if let Some((_, error)) = pass.error {
+            return Err(*error);
         }
+        let mut items = pass.items;
+        items.sort_unstable_by_key(|(index, _)| *index);
+        Ok(Self { store, items: items.into_iter().map(|(_, item)| item).collect() })
     }
 
     pub(crate) fn items(&self) -> &[IndexedItem] {
@@ -115,10 +121,10 @@ struct Pass {
 }
 
 impl Pass {
-    fn add(mut self, found: Result<(u64, IndexedItem), (u64, WorkloadError)>) -> Self {
+    fn add(mut self, found: Result<(u64, IndexedItem), (u64, Box<WorkloadError>)>) -> Self {
         match found {
             Ok(item) => self.items.push(item),
-            Err((index, error)) => self.fail(index, Box::new(error)),
+            Err((index, error)) => self.fail(index, error),
         }
         self
     }
@@ -138,10 +144,6 @@ impl Pass {
             self.fail(index, error);
         }
         self
-    }
-
-    fn into_parts(self) -> (Vec<(u64, IndexedItem)>, Option<(u64, Box<WorkloadError>)>) {
-        (self.items, self.error)
     }
 }
 

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io::Write;
 
 use turnbench_model::Tokenizer;
@@ -157,7 +158,7 @@ fn table(converted: &Converted) -> String {
 fn nothing_left(args: &ConvertArgs, converted: &Converted) -> Exit {
     let mut text = format!("'{}' has no conversation that is kept", args.input.display());
     for (reason, count) in &converted.dropped {
-        text.push_str(&format!("\n{} dropped: {reason}", counted(*count, "conversation")));
+        let _ = write!(text, "\n{} dropped: {reason}", counted(*count, "conversation"));
     }
     if converted.dropped.keys().any(|reason| reason.contains("ASCII")) {
         text.push_str("\nhint: without --compat vllm messages of ASCII characters alone are kept");
@@ -187,7 +188,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

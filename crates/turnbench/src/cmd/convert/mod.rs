@@ -21,22 +21,27 @@ fn output_file(args: &ConvertArgs) -> Result<OutputFile, Exit> {
 
 /// An error of the output: bad usage where it is the user's to change, otherwise internal.
 fn write_error(args: &ConvertArgs) -> impl Fn(WriteError) -> Exit {
-    move |error| match error {
-        WriteError::Create { source, path } => Exit::usage(format!(
-            "cannot write '{}': {source}\nhint: name a file in a directory that exists",
-            path.display()
-        )),
-        WriteError::Write(source) => cannot_write(args, &source),
-        WriteError::Finish { source, .. } => cannot_write(args, &source),
-        other => Exit { code: ExitCode::Usage, error: other.into() },
+    move |error| {
+        if let WriteError::Create { source, path } = &error {
+            return Exit::usage(format!(
+                "cannot write '{}': {source}\nhint: name a file in a directory that exists",
+                path.display()
+            ));
+        }
+        if let WriteError::Write(source) | WriteError::Finish { source, .. } = &error {
+            return cannot_write(args, source);
+        }
+        Exit { code: ExitCode::Usage, error: error.into() }
     }
 }
 
 /// An error of the conversion: the input's are bad input.
 fn convert_error(args: &ConvertArgs) -> impl Fn(WorkloadError) -> Exit {
-    move |error| match error {
-        WorkloadError::Write(source) => cannot_write(args, &source),
-        other => Exit { code: ExitCode::Usage, error: other.into() },
+    move |error| {
+        if let WorkloadError::Write(source) = &error {
+            return cannot_write(args, source);
+        }
+        Exit { code: ExitCode::Usage, error: error.into() }
     }
 }
 

@@ -1,14 +1,16 @@
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use turnbench_model::{Conversation, Tokenizer};
 use turnbench_report::conversation_table_text;
 use turnbench_workload::{
-    AsciiFilter, Contents, ConversationTable, DataSource, Input, OutputFile, ReadOptions,
-    ReadReport, Target, WriteReport, Writer, WriterOptions,
+    AsciiFilter, ConversationTable, DataSource, Input, OutputFile, ReadOptions, ReadReport, Target,
+    WriteReport, Writer, WriterOptions,
 };
 
 use super::{convert_error, counted, output_file, print, write_error};
 use crate::args::{AsciiArg, ConvertArgs, TargetArg};
+use crate::cmd::data_set::TraceFiller;
 use crate::cmd::{data_set, signals, tokenizer};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve::{self, DataSetChoice};
@@ -58,16 +60,6 @@ impl Conversion<'_> {
         mut out: OutputFile,
     ) -> Result<(ReadReport, WriteReport, ConversationTable), Exit> {
         let target = self.target();
-        let has_text = source.format().contents == Contents::Text;
-        // Rows of lengths and block names need no text.
-        let fills = !has_text && target != Target::Mooncake;
-        if fills && self.tokenizer.is_none() {
-            return Err(Exit::usage(format!(
-                "'{}' is a trace without text; the text is made with a tokenizer, and there is \
-                 none\nhint: --tokenizer builtin:o200k_base, or --to mooncake, which needs no text",
-                self.args.input.display()
-            )));
-        }
         let options = ReadOptions {
             strict: self.choice.strict,
             filters: self.choice.filters,
@@ -82,25 +74,21 @@ impl Conversion<'_> {
         let mut stream = source.stream(&options).map_err(convert_error(self.args))?;
         let mut writer = Writer::new(target, writer_options, &mut out);
         let mut table = ConversationTable::default();
-        let mut filler = match &self.tokenizer {
-            Some(tokenizer) if fills => {
-                Some(data_set::TraceFiller::new(tokenizer, made_seed(self.args))?)
-            }
-            _ => None,
-        };
+        let mut filler = None;
         loop {
             let batch = stream.by_ref().take(BATCH).collect::<Result<Vec<Conversation>, _>>();
             let mut batch = batch.map_err(convert_error(self.args))?;
             if batch.is_empty() {
                 break;
             }
-            if let Some(filler) = &mut filler {
-                filler.fill(&mut batch)?;
-            }
+            let has_text = batch.iter().all(|one| !one.messages.is_empty());
             if has_text {
                 table
                     .extend(&batch, self.tokenizer.as_deref())
                     .map_err(convert_error(self.args))?;
+            } else if target != Target::Mooncake {
+                // Rows of lengths and block names, as Mooncake's, would need no text.
+                self.filler(&mut filler)?.fill(&mut batch)?;
             }
             for conversation in batch {
                 writer.write(conversation).map_err(write_error(self.args))?;
@@ -120,6 +108,21 @@ impl Conversion<'_> {
         }
         out.commit().map_err(write_error(self.args))?;
         Ok((report, written, table))
+    }
+
+    /// What makes text, once it is needed.
+    fn filler<'a>(&self, made: &'a mut Option<TraceFiller>) -> Result<&'a mut TraceFiller, Exit> {
+        let Some(tokenizer) = &self.tokenizer else {
+            return Err(Exit::usage(format!(
+                "'{}' is a trace without text; the text is made with a tokenizer, and there is \
+                 none\nhint: --tokenizer builtin:o200k_base, or --to mooncake, which needs no text",
+                self.args.input.display()
+            )));
+        };
+        match made {
+            Some(filler) => Ok(filler),
+            None => Ok(made.insert(TraceFiller::new(tokenizer, made_seed(self.args))?)),
+        }
     }
 
     fn target(&self) -> Target {
@@ -165,7 +168,7 @@ fn tell(args: &ConvertArgs, report: &ReadReport, written: &WriteReport) {
     let rows = report.read + report.merged + report.skipped_count();
     let mut line = format!("{} read", counted(rows, "item"));
     if report.merged > 0 {
-        line.push_str(&format!(", {} merged into others", report.merged));
+        let _ = write!(line, ", {} merged into others", report.merged);
     }
     for (count, what) in [
         (report.skipped_count(), "skipped"),
@@ -173,7 +176,7 @@ fn tell(args: &ConvertArgs, report: &ReadReport, written: &WriteReport) {
         ((report.read - report.dropped_count()).saturating_sub(report.kept), "not selected"),
     ] {
         if count > 0 {
-            line.push_str(&format!(", {count} {what}"));
+            let _ = write!(line, ", {count} {what}");
         }
     }
     let conversations = counted(written.conversations, "conversation");

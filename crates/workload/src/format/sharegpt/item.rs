@@ -31,7 +31,9 @@ pub(super) fn id(item: &Value) -> Option<String> {
     match item.get("id")? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
-        _ => None,
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
     }
 }
 
@@ -136,10 +138,8 @@ impl Calls {
     fn answer(&mut self, text: String) -> Vec<Message> {
         let results = serde_json::from_str::<Vec<Value>>(&text).unwrap_or_default();
         if self.open.len() > 1 && results.len() == self.open.len() {
-            let text = |result: &Value| match result {
-                Value::String(text) => text.clone(),
-                value => value.to_string(),
-            };
+            let text =
+                |result: &Value| result.as_str().map_or_else(|| result.to_string(), str::to_owned);
             return results.iter().map(|result| self.result(text(result))).collect();
         }
         vec![self.result(text)]

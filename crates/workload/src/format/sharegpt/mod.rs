@@ -97,7 +97,7 @@ struct Merging {
 
 struct Groups {
     index: Index,
-    groups: std::vec::IntoIter<parts::Group>,
+    left: std::vec::IntoIter<parts::Group>,
     /// What is still to be said of the group before.
     ready: Vec<Item>,
 }
@@ -109,7 +109,7 @@ impl Merging {
             let index = Index::build(Store::of(source)?, &LIST_KEYS, "from")?;
             let mut groups = parts::groups(&index);
             groups.truncate(max);
-            self.groups = Some(Groups { index, groups: groups.into_iter(), ready: Vec::new() });
+            self.groups = Some(Groups { index, left: groups.into_iter(), ready: Vec::new() });
         }
         self.groups.as_mut().map_or(Ok(None), Groups::next_item)
     }
@@ -120,7 +120,7 @@ impl Groups {
         if let Some(item) = self.ready.pop() {
             return Ok(Some(item));
         }
-        let Some(group) = self.groups.next() else { return Ok(None) };
+        let Some(group) = self.left.next() else { return Ok(None) };
         let rows = self.rows(&group.items)?;
         let mut values = Vec::with_capacity(rows.len());
         let mut bad = None;

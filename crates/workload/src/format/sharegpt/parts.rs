@@ -17,6 +17,9 @@ pub(super) struct Group {
     pub(super) repeated: Vec<u32>,
 }
 
+/// Numbers of parts, and their items.
+type Numbered = Vec<(u64, u32)>;
+
 /// The key and the number of an id `KEY_N`.
 pub(super) fn split(id: &[u8]) -> Option<(&[u8], u64)> {
     let at = memchr::memrchr(b'_', id)?;
@@ -30,7 +33,7 @@ pub(super) fn split(id: &[u8]) -> Option<(&[u8], u64)> {
 /// The conversations of a file, in the order of their first items in it.
 pub(super) fn groups(index: &Index) -> Vec<Group> {
     let mut groups = Vec::new();
-    let mut keyed: Vec<(&[u8], Vec<(u64, u32)>)> = Vec::new();
+    let mut keyed: Vec<(&[u8], Numbered)> = Vec::new();
     let mut places: FxHashMap<&[u8], usize> = FxHashMap::default();
     for (item, indexed) in index.items().iter().enumerate() {
         let item = item as u32;

@@ -42,9 +42,9 @@ pub(super) fn calls(text: &str) -> Option<Vec<(String, String)>> {
         };
         Some((call.get("name")?.as_str()?.to_owned(), arguments))
     };
-    match &value {
-        Value::Array(calls) if !calls.is_empty() => calls.iter().map(one).collect(),
-        call => Some(vec![one(call)?]),
+    match value.as_array() {
+        Some(calls) if !calls.is_empty() => calls.iter().map(one).collect(),
+        Some(_) | None => Some(vec![one(&value)?]),
     }
 }
 
