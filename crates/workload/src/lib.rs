@@ -42,14 +42,13 @@ mod writer;
 
 pub use config::GeneratorConfig;
 pub use data_set::{
-    AsciiFilter, ConversationStream, DataSet, DataSource, Filters, OverModelLen, ReadOptions, ReadReport,
-    Selection, SkipCount,
+    AsciiFilter, ConversationStream, DataSet, DataSource, Filters, OverModelLen, ReadOptions,
+    ReadReport, Selection, SkipCount,
 };
 pub use distribution::Distribution;
 pub use error::{TextPart, WorkloadError};
 pub use format::{
-    Container, Contents, FORMATS, Format, Item, JsonRows, Peek, ReadState, Reader, Row, Skipped,
-    Source,
+    Container, FORMATS, Format, Item, JsonRows, Peek, ReadState, Reader, Row, Skipped, Source,
 };
 pub use generate::{generate, generate_from};
 pub use input::{GeneratorFile, Input};

@@ -7,7 +7,8 @@ pub(crate) fn whole(text: &str) -> Result<i64, String> {
 
 /// A whole number of any sign and (nearly) any size, as Python's seeds are.
 pub(crate) fn any_whole(text: &str) -> Result<i128, String> {
-    text.parse().map_err(|_| format!("it must be a whole number from {} to {}", i128::MIN, i128::MAX))
+    text.parse()
+        .map_err(|_| format!("it must be a whole number from {} to {}", i128::MIN, i128::MAX))
 }
 
 /// A count.

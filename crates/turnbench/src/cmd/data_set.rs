@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use turnbench_model::{Conversation, Tokenizer};
 use turnbench_workload::{
-    DataSet, DataSource, FillReport, GeneratorFile, Input, ReadOptions, ReadReport, TraceText, generate,
+    DataSet, DataSource, FillReport, GeneratorFile, Input, ReadOptions, ReadReport, TraceText,
+    generate,
 };
 
 use super::{output, show};

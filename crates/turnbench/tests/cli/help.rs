@@ -26,7 +26,16 @@ fn help_of_every_command() {
 
 #[test]
 fn no_line_of_help_is_wider_than_100_columns() {
-    for command in [&[][..], &["run"], &["generate"], &["convert"], &["inspect"], &["serve"], &["demo"], &["report"]] {
+    for command in [
+        &[][..],
+        &["run"],
+        &["generate"],
+        &["convert"],
+        &["inspect"],
+        &["serve"],
+        &["demo"],
+        &["report"],
+    ] {
         for line in help(command).lines() {
             assert!(line.chars().count() <= 100, "{command:?}: {line}");
         }

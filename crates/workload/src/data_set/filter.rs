@@ -151,9 +151,8 @@ impl AsciiFilter {
             Self::Only => false,
             Self::Exclude => true,
         };
-        let is_unwanted = |message: &turnbench_model::Message| {
-            message.content.text().is_ascii() == unwanted
-        };
+        let is_unwanted =
+            |message: &turnbench_model::Message| message.content.text().is_ascii() == unwanted;
         let found = conversation.messages.iter().any(is_unwanted);
         found.then_some(if unwanted {
             "a message of ASCII characters alone (--ascii exclude)"

@@ -13,7 +13,7 @@ use turnbench_model::{Conversation, Nanos, RecordedTurn};
 
 use super::csv_rows::{CsvRow, CsvRows, has_columns};
 use super::trace::{Clock, lengths};
-use super::{Container, Contents, Format, Item, Peek, Reader, Skipped, Source};
+use super::{Container, Format, Item, Peek, Reader, Skipped, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
 
@@ -21,7 +21,6 @@ use crate::json_file::Node;
 pub(super) const FORMAT: Format = Format {
     name: "azure",
     about: "Azure LLM traces: \"TIMESTAMP\", \"ContextTokens\", \"GeneratedTokens\", as CSV",
-    contents: Contents::Lengths,
     sniff,
     read,
 };

@@ -23,7 +23,7 @@ use turnbench_model::{Conversation, Parent, RecordedTurn};
 use super::row_groups::id_of;
 use super::trace::{Remarks, hash_ids, lengths};
 use super::units::seconds;
-use super::{Contents, Format, Item, Peek, Reader, Skipped, Source};
+use super::{Format, Item, Peek, Reader, Skipped, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
 
@@ -31,7 +31,6 @@ use crate::json_file::Node;
 pub(super) const FORMAT: Format = Format {
     name: "bailian",
     about: "Qwen-Bailian traces: {\"chat_id\", \"parent_chat_id\", \"hash_ids\", …}, as JSONL",
-    contents: Contents::HashIds,
     sniff,
     read,
 };

@@ -15,14 +15,13 @@ use turnbench_model::{Conversation, RecordedTurn};
 use super::csv_rows::{CsvRow, CsvRows, has_columns};
 use super::trace::{Clock, Part, Sessions, lengths};
 use super::units::seconds;
-use super::{Container, Contents, Format, Item, Peek, Reader, Skipped, Source};
+use super::{Container, Format, Item, Peek, Reader, Skipped, Source};
 use crate::WorkloadError;
 
 /// BurstGPT.
 pub(super) const FORMAT: Format = Format {
     name: "burstgpt",
     about: "BurstGPT: \"Timestamp\", \"Request tokens\", \"Response tokens\", … as CSV",
-    contents: Contents::Lengths,
     sniff,
     read,
 };

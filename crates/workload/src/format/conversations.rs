@@ -4,7 +4,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::{Map, Value};
 use turnbench_model::{Content, Conversation, Message, Parent, RecordedTurn, TurnRules, TurnSpan};
 
-use super::{Container, Contents, Format, Item, JsonRows, Peek, Reader, Row, Source};
+use super::{Container, Format, Item, JsonRows, Peek, Reader, Row, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
 
@@ -13,7 +13,6 @@ use crate::json_file::Node;
 pub(super) const FORMAT: Format = Format {
     name: "conversations",
     about: "[{\"id\", \"messages\"}], as JSON or JSONL",
-    contents: Contents::Text,
     sniff,
     read,
 };
@@ -245,10 +244,10 @@ mod tests {
         );
         check(
             &json!([good, good]),
-            "in.json: [1].id is \"a\", as [0].id already is, allowed is an id that no other \
-             conversation has",
+            "in.json: [1].id is \"a\", allowed is an id that no other conversation has (item 0 \
+             has it, counted from 0)",
         );
-        check(&json!(5), "in.json: the document is 5, allowed is a list of conversations");
+        check(&json!(5), "in.json:1: the document is 5, allowed is a JSON object");
     }
 
     #[test]

@@ -10,17 +10,12 @@
 use turnbench_model::{Conversation, RecordedTurn, TurnRules};
 
 use super::parquet_rows::{ChatRow, ChatRows, ParquetFile, Wanted};
-use super::{Contents, Format, Item, Peek, Reader, Source, wildchat};
+use super::{Format, Item, Peek, Reader, Source, wildchat};
 use crate::WorkloadError;
 
 /// LMSYS-Chat-1M.
-pub(super) const FORMAT: Format = Format {
-    name: "lmsys",
-    about: "LMSYS-Chat-1M, as Parquet",
-    contents: Contents::Text,
-    sniff,
-    read,
-};
+pub(super) const FORMAT: Format =
+    Format { name: "lmsys", about: "LMSYS-Chat-1M, as Parquet", sniff, read };
 
 fn sniff(peek: &Peek) -> bool {
     let is_one =

@@ -77,25 +77,12 @@ impl Skipped {
 /// Conversations in file order. An error ends the file: nothing useful can follow it.
 pub type Reader = Box<dyn Iterator<Item = Result<Item, WorkloadError>> + Send>;
 
-/// What a format's conversations consist of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Contents {
-    /// Messages with their text.
-    Text,
-    /// Names of blocks: which parts of the prompts are the same is known, their text is not.
-    HashIds,
-    /// Lengths alone.
-    Lengths,
-}
-
 /// A format of data sets.
 pub struct Format {
     /// Its name on the command line.
     pub name: &'static str,
     /// What it is, in a few words.
     pub about: &'static str,
-    /// What it holds.
-    pub contents: Contents,
     /// Whether a file that begins like this is one. Formats exclude each other as far as their
     /// published schemas do.
     pub sniff: fn(&Peek) -> bool,

@@ -24,17 +24,12 @@ use std::path::PathBuf;
 use turnbench_model::{Conversation, Nanos, RecordedTurn, TurnRules};
 
 use super::parquet_rows::{ChatRow, ChatRows, ParquetFile, Wanted};
-use super::{Contents, Format, Item, Peek, Reader, Source};
+use super::{Format, Item, Peek, Reader, Source};
 use crate::{Warning, WorkloadError};
 
 /// WildChat, WildChat-1M and WildChat-4.8M.
-pub(super) const FORMAT: Format = Format {
-    name: "wildchat",
-    about: "WildChat, as Parquet",
-    contents: Contents::Text,
-    sniff,
-    read,
-};
+pub(super) const FORMAT: Format =
+    Format { name: "wildchat", about: "WildChat, as Parquet", sniff, read };
 
 fn sniff(peek: &Peek) -> bool {
     let is_one = |file: &ParquetFile| {

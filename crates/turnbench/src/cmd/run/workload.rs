@@ -5,7 +5,7 @@ use turnbench_model::{
     Compat, Content, Conversation, Message, Tokenizer, TokenizerError, TokenizerSource, TurnRules,
     WorkloadSource,
 };
-use turnbench_workload::{Contents, DataSet, Input, message_tokens};
+use turnbench_workload::{DataSet, Input, message_tokens};
 
 use crate::args::{OutputFormat, RunArgs};
 use crate::cmd::{data_set, output, show};
@@ -82,9 +82,7 @@ impl Opened {
         match self {
             Self::DataSet(set) => {
                 let DataSet { format, mut conversations, .. } = *set;
-                if format.contents != Contents::Text {
-                    data_set::fill(&mut conversations, tokenizer, args.seed)?;
-                }
+                data_set::fill(&mut conversations, tokenizer, args.seed)?;
                 if is_table {
                     output::print(&show::messages_table(&conversations))?;
                 }

@@ -28,7 +28,7 @@ use turnbench_model::{Conversation, Message, Nanos};
 use self::turn::Turn;
 use super::exchange::{Exchange, conversation_of};
 use super::row_groups::{RowGroup, RowGroups};
-use super::{Contents, Format, Item, Peek, Reader, Skipped, Source};
+use super::{Format, Item, Peek, Reader, Skipped, Source};
 use crate::json_file::Node;
 use crate::{Warning, WorkloadError};
 
@@ -36,7 +36,6 @@ use crate::{Warning, WorkloadError};
 pub(super) const FORMAT: Format = Format {
     name: "aiperf",
     about: "AIPerf turns: {\"session_id\", \"turns\": [{\"text\"}]} or {\"text\"}, as JSONL or JSON",
-    contents: Contents::Text,
     sniff,
     read,
 };

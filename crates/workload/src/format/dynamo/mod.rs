@@ -17,14 +17,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use turnbench_model::{Conversation, Nanos, Parent, RecordedTurn};
 
-use super::{Contents, Format, Item, Peek, Reader, Source};
+use super::{Format, Item, Peek, Reader, Source};
 use crate::WorkloadError;
 
 /// Traces of NVIDIA Dynamo.
 pub(super) const FORMAT: Format = Format {
     name: "dynamo",
     about: "Dynamo request traces and agentic Mooncake traces, as JSONL",
-    contents: Contents::HashIds,
     sniff,
     read,
 };

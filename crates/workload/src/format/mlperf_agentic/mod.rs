@@ -23,7 +23,7 @@ use serde_json::Value;
 use turnbench_model::{Conversation, Message};
 
 use super::row_groups::{RowGroup, RowGroups, id_of};
-use super::{Contents, Format, Item, Peek, Reader, Row, Skipped, Source};
+use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::json_file::Node;
 use crate::{Warning, WorkloadError};
 
@@ -31,7 +31,6 @@ use crate::{Warning, WorkloadError};
 pub(super) const FORMAT: Format = Format {
     name: "mlperf-agentic",
     about: "MLPerf agentic rows: {\"conversation_id\", \"turn\", \"role\", …}, as JSONL or JSON",
-    contents: Contents::Text,
     sniff,
     read,
 };

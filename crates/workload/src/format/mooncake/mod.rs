@@ -24,7 +24,7 @@ use super::exchange::{Exchange, conversation_of};
 use super::row_groups::id_of;
 use super::trace::{Part, Parts, Remarks, Sessions, count, hash_ids, lengths};
 use super::units::millis;
-use super::{Contents, Format, Item, Peek, Reader, Row, Skipped, Source, openai};
+use super::{Format, Item, Peek, Reader, Row, Skipped, Source, openai};
 use crate::json_file::Node;
 use crate::{Warning, WorkloadError};
 
@@ -32,7 +32,6 @@ use crate::{Warning, WorkloadError};
 pub(super) const FORMAT: Format = Format {
     name: "mooncake",
     about: "{\"timestamp\", \"input_length\", \"output_length\", \"hash_ids\"} rows, as JSONL",
-    contents: Contents::HashIds,
     sniff,
     read,
 };

@@ -29,7 +29,7 @@ pub(crate) use keys::{tokens, tools};
 use super::exchange::{Exchange, conversation_of};
 use super::row_groups::id_of;
 use super::sharegpt::is_from_value;
-use super::{Contents, Format, Item, Peek, Reader, Row, Skipped, Source};
+use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::json_file::Node;
 use crate::{Warning, WorkloadError};
 
@@ -37,7 +37,6 @@ use crate::{Warning, WorkloadError};
 pub(super) const FORMAT: Format = Format {
     name: "openai",
     about: "{\"messages\", \"tools\", …} or batch API rows, as JSON or JSONL",
-    contents: Contents::Text,
     sniff,
     read,
 };

@@ -32,14 +32,13 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use self::calls::Calls;
-use super::{Contents, Format, Item, JsonRows, Peek, Reader, Row, Source};
+use super::{Format, Item, JsonRows, Peek, Reader, Row, Source};
 use crate::WorkloadError;
 
 /// Spans of OpenTelemetry's conventions for generative AI.
 pub(super) const FORMAT: Format = Format {
     name: "otel",
     about: "OpenTelemetry gen_ai spans: {\"spans\": […]}, rows of spans, or OTLP, as JSON",
-    contents: Contents::Text,
     sniff,
     read,
 };

@@ -35,7 +35,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use turnbench_model::{Conversation, Message};
 
-use super::{Contents, Format, Item, Peek, Reader, Row, Skipped, Source};
+use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::WorkloadError;
 use crate::sharegpt::{Index, Store};
 
@@ -43,7 +43,6 @@ use crate::sharegpt::{Index, Store};
 pub(super) const FORMAT: Format = Format {
     name: "sharegpt",
     about: "{\"id\", \"conversations\": [{\"from\", \"value\"}]}, as JSON or JSONL",
-    contents: Contents::Text,
     sniff,
     read,
 };

@@ -21,7 +21,7 @@ use turnbench_model::{Conversation, Nanos, Parent, RecordedTurn};
 use super::row_groups::id_of;
 use super::trace::{hash_ids, lengths};
 use super::units::seconds;
-use super::{Contents, Format, Item, Peek, Reader, Row, Skipped, Source};
+use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
 
@@ -29,7 +29,6 @@ use crate::json_file::Node;
 pub(super) const FORMAT: Format = Format {
     name: "weka",
     about: "kv-cache-tester traces: {\"id\", \"block_size\", \"requests\"}, as JSON or JSONL",
-    contents: Contents::HashIds,
     sniff,
     read,
 };
