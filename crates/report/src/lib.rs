@@ -21,8 +21,8 @@ pub use export::{
     run_report_json, stats_json, workbook_file_name, workload_json,
 };
 pub use terminal::{
-    Parameters, ReferenceStyle, client_text, conversation_table_text, conversations_text, correction_text, demo_text,
-    generation_parameters, generator_text, headlines_text, outcome_text, parameters_text,
-    statistics_text, turns_text, workload_text,
+    Parameters, ReferenceStyle, client_text, conversation_table_text, conversations_text,
+    correction_text, demo_text, generation_parameters, generator_text, headlines_text,
+    outcome_text, parameters_text, statistics_text, turns_text, workload_text,
 };
 pub use turnbench_metrics::metrics_markdown;

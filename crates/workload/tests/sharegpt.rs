@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -99,11 +100,18 @@ fn every_recorded_run_is_repeated() {
         let (text, _) = found.unwrap_or_else(|error| panic!("{}: {error}", run.name));
         let text = String::from_utf8(text).unwrap();
         assert_eq!(text, outputs[sha256], "{}", run.name);
-        let digest: String =
-            Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&Sha256::digest(&text));
         assert_eq!(digest, *sha256, "{}", run.name);
     }
     assert_eq!(runs.len(), 51);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[test]
@@ -119,18 +127,18 @@ fn failures_name_the_place_and_what_is_allowed() {
         let shown = format!("{}/", folder().display());
         convert(&run).unwrap_err().replace(&shown, "")
     };
-    const FROM: &str =
+    let from =
         "allowed is \"human\", \"user\", \"gpt\", \"bing\", \"chatgpt\", \"bard\" or \"system\"";
     let check = |name, expect: String| assert_eq!(error(name), expect, "{name}");
     let at = |name: &str, text: &str| format!("{name}.json: [0]{text}");
-    check("bad_from", at("bad_from", &format!(".conversations[1].from is \"robot\", {FROM}")));
+    check("bad_from", at("bad_from", &format!(".conversations[1].from is \"robot\", {from}")));
     check(
         "missing_value",
         at("missing_value", ".conversations[1].value is missing, allowed is a text"),
     );
     check(
         "missing_from",
-        at("missing_from", &format!(".conversations[0].from is missing, {FROM}")),
+        at("missing_from", &format!(".conversations[0].from is missing, {from}")),
     );
     check("value_null", at("value_null", ".conversations[1].value is null, allowed is a text"));
     check(

@@ -16,6 +16,7 @@ mod conversations;
 mod csv_rows;
 mod dynamo;
 mod exchange;
+mod extent;
 mod lmsys;
 mod mlperf_agentic;
 mod mooncake;

@@ -2,10 +2,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memchr::{memchr_iter, memchr2};
+use memchr::memchr_iter;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::extent::Extent;
 use crate::WorkloadError;
 use crate::json_file::Node;
 
@@ -312,72 +313,6 @@ impl Iterator for JsonRows {
             self.shape = Shape::Done;
         }
         row.transpose()
-    }
-}
-
-/// Finds the end of a value by its brackets and quotes alone; what is between them is the parser's
-/// matter.
-#[derive(Debug, Default)]
-struct Extent {
-    scanned: usize,
-    depth: usize,
-    in_string: bool,
-    /// A backslash was the last byte seen.
-    escaped: bool,
-}
-
-impl Extent {
-    /// Goes on where it stopped, in a text of which only the end grows. The value's length, once
-    /// it is known.
-    fn scan(&mut self, text: &[u8]) -> Option<usize> {
-        while self.scanned < text.len() {
-            if self.in_string {
-                self.skip_string(text);
-                if !self.in_string && self.depth == 0 {
-                    return Some(self.scanned);
-                }
-                continue;
-            }
-            let byte = text[self.scanned];
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' | b',' if self.depth == 0 => return Some(self.scanned),
-                b'}' | b']' => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        self.scanned += 1;
-                        return Some(self.scanned);
-                    }
-                }
-                byte if self.depth == 0 && byte.is_ascii_whitespace() => return Some(self.scanned),
-                _ => {}
-            }
-            self.scanned += 1;
-        }
-        None
-    }
-
-    /// Whether the value certainly goes on.
-    const fn is_within(&self) -> bool {
-        self.depth > 0 || self.in_string
-    }
-
-    fn skip_string(&mut self, text: &[u8]) {
-        if std::mem::take(&mut self.escaped) {
-            self.scanned += 1;
-            return;
-        }
-        match memchr2(b'"', b'\\', &text[self.scanned..]) {
-            None => self.scanned = text.len(),
-            Some(ahead) => {
-                self.scanned += ahead + 1;
-                match text[self.scanned - 1] {
-                    b'"' => self.in_string = false,
-                    _ => self.escaped = true,
-                }
-            }
-        }
     }
 }
 

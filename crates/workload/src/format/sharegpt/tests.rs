@@ -36,7 +36,8 @@ fn item(id: &str, speakers: &str, text: &str) -> Value {
 
 fn check(items: &[Value], conversations: &[&str], skips: &[&str]) {
     let list = Value::from(items.to_vec()).to_string();
-    let lines: String = items.iter().map(|item| format!("{item}\n")).collect();
+    let lines: Vec<String> = items.iter().map(|item| format!("{item}\n")).collect();
+    let lines = lines.concat();
     for text in [list, lines] {
         let seen = read(&FORMAT, source(&text));
         assert_eq!(shown(&seen), conversations);
