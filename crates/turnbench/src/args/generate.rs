@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DataSetArgs, TokenizerArgs, number};
+use super::{DataSetArgs, MaxTurnsArgs, TokenizerArgs, number};
 
 /// `turnbench generate`.
 #[derive(Debug, Args)]
@@ -28,9 +28,8 @@ pub(crate) struct GenerateArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
-    /// Most messages of a conversation of a data set; a longer one is cut, at an answer
-    #[arg(long, value_parser = number::positive, value_name = "N", help_heading = "Data set")]
-    pub max_turns: Option<u32>,
+    #[command(flatten)]
+    pub max_turns: MaxTurnsArgs,
 
     #[command(flatten)]
     pub data_set: DataSetArgs,

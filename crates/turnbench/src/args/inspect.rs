@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{DataSetArgs, TokenizerArgs, number};
+use super::{DataSetArgs, MaxTurnsArgs, TokenizerArgs, number};
 
 /// `turnbench inspect`.
 #[derive(Debug, Args)]
@@ -39,9 +39,8 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_enum, default_value_t)]
     pub format: InspectFormat,
 
-    /// Most messages of a conversation of a data set; a longer one is cut, at an answer
-    #[arg(long, value_parser = number::positive, value_name = "N", help_heading = "Data set")]
-    pub max_turns: Option<u32>,
+    #[command(flatten)]
+    pub max_turns: MaxTurnsArgs,
 
     #[command(flatten)]
     pub data_set: DataSetArgs,

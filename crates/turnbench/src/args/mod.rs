@@ -15,8 +15,8 @@ mod tokenizer;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use convert::{AsciiArg, ConvertArgs, TargetArg};
-pub(crate) use data_set::{DataSetArgs, OverModelLenArg};
+pub(crate) use convert::{ConvertArgs, TargetArg};
+pub(crate) use data_set::{AsciiArg, DataSetArgs, MaxTurnsArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};

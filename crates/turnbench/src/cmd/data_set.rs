@@ -7,6 +7,7 @@ use turnbench_workload::{
     generate,
 };
 
+use super::reading::Reading;
 use super::{output, show};
 use crate::exit::{Exit, WithExitCode};
 use crate::resolve::DataSetChoice;
@@ -34,7 +35,9 @@ pub(crate) fn read(
         selection: choice.selection,
         tokenizer,
     };
+    let reading = Reading::show(source.state());
     let set = source.read(&options).or_usage()?;
+    drop(reading);
     tell(&set.report);
     Ok(set)
 }

@@ -14,7 +14,7 @@ const INDENT: usize = 4;
 
 /// `turnbench generate`.
 pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
-    let choice = resolve::data_set_choice(&args.data_set, args.max_turns, args.seed)?;
+    let choice = resolve::data_set_choice(&args.data_set, args.max_turns.max_turns, args.seed)?;
     let input = data_set::open(&args.input_file, &choice)?;
     if let Some(path) = &args.output_file {
         resolve::check_writable("--output-file", path)?;

@@ -9,6 +9,7 @@ mod file_limit;
 mod generate;
 mod inspect;
 mod output;
+mod reading;
 mod report;
 mod run;
 mod serve;

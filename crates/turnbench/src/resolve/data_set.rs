@@ -1,6 +1,6 @@
 use turnbench_workload::{AsciiFilter, FORMATS, Filters, Format, OverModelLen, Selection};
 
-use crate::args::{DataSetArgs, OverModelLenArg};
+use crate::args::{AsciiArg, DataSetArgs, OverModelLenArg};
 use crate::exit::Exit;
 
 /// What of a data set is wanted.
@@ -20,7 +20,10 @@ pub(crate) fn data_set_choice(
     seed: u64,
 ) -> Result<DataSetChoice, Exit> {
     range("turns", args.min_turns, max_turns)?;
-    range("content-len", args.min_content_len, args.max_content_len)?;
+    // As in the reference's converter 0 is no limit.
+    let max_content_len = args.max_content_len.filter(|&max| max > 0);
+    range("content-len", args.min_content_len, max_content_len)?;
+    let max_content_len = max_content_len.map(u64::from);
     range("content-tokens", args.min_content_tokens, args.max_content_tokens)?;
     Ok(DataSetChoice {
         format: args
@@ -33,8 +36,12 @@ pub(crate) fn data_set_choice(
             min_turns: args.min_turns,
             max_turns,
             min_content_len: args.min_content_len.map(u64::from),
-            max_content_len: args.max_content_len.map(u64::from),
-            ascii: AsciiFilter::Any,
+            max_content_len,
+            ascii: match args.ascii {
+                None | Some(AsciiArg::Any) => AsciiFilter::Any,
+                Some(AsciiArg::Only) => AsciiFilter::Only,
+                Some(AsciiArg::Exclude) => AsciiFilter::Exclude,
+            },
             min_content_tokens: args.min_content_tokens.map(u64::from),
             max_content_tokens: args.max_content_tokens.map(u64::from),
             max_model_len: args.max_model_len.map(u64::from),

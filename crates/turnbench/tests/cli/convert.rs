@@ -78,8 +78,8 @@ fn recorded_runs_of_the_reference_are_repeated() {
 /// What turnbench says where the reference ends with this.
 fn cause(error: &str) -> &'static str {
     let causes = [
-        ("Cannot describe a DataFrame", "invalid value '0' for '--max-items"),
-        ("Sample larger", "invalid value '-1' for '--max-items"),
+        ("Cannot describe a DataFrame", "invalid value '0' for '--sample"),
+        ("Sample larger", "invalid value '-1' for '--sample"),
         ("number of conversations is zero", "has no conversation that is kept"),
         ("'from'='robot'", ".conversations["),
         ("missing 'from' or 'value'", "is missing, allowed is"),

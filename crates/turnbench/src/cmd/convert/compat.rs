@@ -69,12 +69,12 @@ fn written(
         merged.convert(rules, chosen, tokenizer, out).map_err(convert_error(args))
     };
     // Whether a sample is to be drawn is known only when all were counted.
-    let mut all = convert(None, None, args.choice.max_items.is_none())?;
+    let mut all = convert(None, None, args.data_set.sample.is_none())?;
     if all.kept.is_empty() {
         return Err(nothing_left(args, &all));
     }
     print(args, &table(&all))?;
-    let Some(max) = args.choice.max_items.map(|max| max as usize) else {
+    let Some(max) = args.data_set.sample.map(|max| max as usize) else {
         let unwritable = all.unwritable.take();
         let kept = Converted { kept: all.kept.clone(), unwritable, ..Converted::default() };
         return Ok((all, kept));
@@ -92,7 +92,7 @@ fn written(
 }
 
 fn rules(args: &ConvertArgs) -> Result<ReferenceRules, Exit> {
-    let choice = &args.choice;
+    let choice = &args.data_set;
     if args.format != "sharegpt" {
         return Err(Exit::usage(format!(
             "--compat vllm converts sharegpt alone, FORMAT is '{}'",
@@ -115,7 +115,7 @@ fn rules(args: &ConvertArgs) -> Result<ReferenceRules, Exit> {
         }
     }
     for (what, min, max) in [
-        ("turns", choice.min_turns, choice.max_turns),
+        ("turns", choice.min_turns, args.max_turns.max_turns),
         ("content-len", choice.min_content_len, choice.max_content_len),
     ] {
         if let (Some(min), Some(max)) = (min, max)
@@ -129,24 +129,24 @@ fn rules(args: &ConvertArgs) -> Result<ReferenceRules, Exit> {
     }
     Ok(ReferenceRules {
         min_turns: choice.min_turns.map(i64::from),
-        max_turns: choice.max_turns.map(i64::from),
+        max_turns: args.max_turns.max_turns.map(i64::from),
         min_content_len: choice.min_content_len.map(i64::from),
         max_content_len: choice.max_content_len.map(i64::from),
     })
 }
 
 fn parameters(args: &ConvertArgs) -> String {
-    let choice = &args.choice;
+    let choice = &args.data_set;
     let shown = |value: Option<u32>| value.map_or_else(|| "None".to_owned(), |it| it.to_string());
     format!(
         "Input parameters:\nseed={}, max_items={}, min_content_len={}, max_content_len={}, \
          min_turns={}, max_turns={}\n\n",
         args.seed,
-        shown(choice.max_items),
+        shown(choice.sample),
         shown(choice.min_content_len),
         shown(choice.max_content_len),
         shown(choice.min_turns),
-        shown(choice.max_turns),
+        shown(args.max_turns.max_turns),
     )
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use turnbench_model::{Conversation, Tokenizer};
 use turnbench_report::conversation_table_text;
 use turnbench_workload::{
-    AsciiFilter, ConversationTable, DataSource, Input, OutputFile, ReadOptions, ReadReport, Target,
-    WriteReport, Writer, WriterOptions,
+    ConversationTable, DataSource, Input, OutputFile, ReadOptions, ReadReport, Target, WriteReport,
+    Writer, WriterOptions,
 };
 
 use super::{convert_error, counted, output_file, print, write_error};
-use crate::args::{AsciiArg, ConvertArgs, TargetArg};
+use crate::args::{ConvertArgs, TargetArg};
 use crate::cmd::data_set::TraceFiller;
+use crate::cmd::reading::Reading;
 use crate::cmd::{data_set, signals, tokenizer};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve::{self, DataSetChoice};
@@ -71,6 +72,7 @@ impl Conversion<'_> {
             block_size: self.args.block_size,
             ..WriterOptions::default()
         };
+        let reading = Reading::show(source.state());
         let mut stream = source.stream(&options).map_err(convert_error(self.args))?;
         let mut writer = Writer::new(target, writer_options, &mut out);
         let mut table = ConversationTable::default();
@@ -94,6 +96,7 @@ impl Conversion<'_> {
                 writer.write(conversation).map_err(write_error(self.args))?;
             }
         }
+        drop(reading);
         let written = writer.finish().map_err(write_error(self.args))?;
         let report = stream.into_report();
         if report.kept == 0 {
@@ -138,17 +141,19 @@ impl Conversion<'_> {
 }
 
 fn choice(args: &ConvertArgs) -> Result<DataSetChoice, Exit> {
-    let data_set = args.choice.data_set();
-    let mut choice = resolve::data_set_choice(&data_set, args.choice.max_turns, made_seed(args))?;
-    choice.format = match args.format.as_str() {
-        "auto" => None,
-        name => Some(resolve::format("FORMAT", name)?),
-    };
-    choice.filters.ascii = match args.choice.ascii {
-        None | Some(AsciiArg::Any) => AsciiFilter::Any,
-        Some(AsciiArg::Only) => AsciiFilter::Only,
-        Some(AsciiArg::Exclude) => AsciiFilter::Exclude,
-    };
+    let max_turns = args.max_turns.max_turns;
+    let mut choice = resolve::data_set_choice(&args.data_set, max_turns, made_seed(args))?;
+    if args.format != "auto" {
+        let format = resolve::format("FORMAT", &args.format)
+            .map_err(|error| Exit::usage(format!("{:#}\nhint: auto recognizes it", error.error)))?;
+        if choice.format.is_some_and(|told| told.name != format.name) {
+            return Err(Exit::usage(format!(
+                "FORMAT is {} and --input-format is another one; leave --input-format out",
+                format.name
+            )));
+        }
+        choice.format = Some(format);
+    }
     Ok(choice)
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Workload {
 impl Workload {
     /// Reads the file, and loads the tokenizer where it is needed.
     pub(super) fn read(args: &InspectArgs) -> Result<Self, Exit> {
-        let choice = resolve::data_set_choice(&args.data_set, args.max_turns, args.seed)?;
+        let choice = resolve::data_set_choice(&args.data_set, args.max_turns.max_turns, args.seed)?;
         let model = args.model.as_deref().unwrap_or(DEFAULT_MODEL);
         let source = source(args, model)?;
         let tokenizer_name = args.tokenizer.tokenizer.as_deref().unwrap_or(model).to_owned();
