@@ -157,7 +157,7 @@ impl Conversation {
         let mut start = 0;
         while let Some(end) = self.turn_end(turns.len(), start) {
             let messages = start..end;
-            let refers_back = self.messages[messages.clone()].iter().any(|it| it.role == "tool");
+            let refers_back = self.messages[messages.clone()].iter().any(Message::answers_a_call);
             if refers_back && let Some(before) = turns.last_mut() {
                 before.keeps_recorded = before.answer.is_some();
             }

@@ -26,6 +26,11 @@ impl Message {
         self.role == "assistant"
     }
 
+    /// Whether this is the result of a tool call (or, in the older form, of a function call).
+    pub fn answers_a_call(&self) -> bool {
+        matches!(self.role.as_str(), "tool" | "function")
+    }
+
     /// Whether the model is expected to answer it: neither an answer nor an instruction.
     pub fn asks(&self) -> bool {
         !matches!(self.role.as_str(), "assistant" | "system" | "developer")

@@ -56,6 +56,12 @@ pub(crate) fn tell(report: &ReadReport) {
     for (reason, count) in &report.dropped {
         output::warn(format!("{} dropped: {reason}", conversations(*count)));
     }
+    if report.forks_cut > 0 {
+        output::warn(format!(
+            "{} lost a part of what is known of their parent, which was dropped, cut or not selected",
+            conversations(report.forks_cut)
+        ));
+    }
     for (reason, count) in &report.cut {
         output::warn(format!("{} cut: {reason}", conversations(*count)));
     }

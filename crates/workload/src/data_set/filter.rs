@@ -1,5 +1,6 @@
-use turnbench_model::{Conversation, Tokenizer, TurnRules};
+use turnbench_model::{Conversation, Tokenizer, TurnRules, TurnSpan};
 
+use super::{AsciiFilter, content};
 use crate::WorkloadError;
 use crate::token_counts::message_tokens;
 
@@ -26,18 +27,6 @@ pub struct Filters {
     pub max_model_len: Option<u64>,
     /// What becomes of a conversation that has longer ones.
     pub over_model_len: OverModelLen,
-}
-
-/// Whether messages of ASCII characters alone are wanted: few languages but English are written so.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum AsciiFilter {
-    /// They may be so or not.
-    #[default]
-    Any,
-    /// Every message of a conversation must be so.
-    Only,
-    /// No message of a conversation may be so, as in the reference's converter.
-    Exclude,
 }
 
 /// What becomes of a conversation that grows beyond the model's length.
@@ -84,13 +73,12 @@ impl Filters {
         if let Some(max) = self.max_turns
             && messages_count(&conversation) > max as usize
         {
-            cut_to_messages(&mut conversation, max as usize);
-            if messages_count(&conversation) == 0 {
-                return Ok(Verdict::Drop("no answer within --max-turns messages"));
+            if cut_to_messages(&mut conversation, max as usize) == 0 {
+                return Ok(Verdict::Drop("no whole turn within --max-turns messages"));
             }
             cut = Some("--max-turns");
         }
-        if let Some(reason) = self.content_too_short_or_long(&conversation, tokenizer)? {
+        if let Some(reason) = content::refuses(self, &conversation, tokenizer)? {
             return Ok(Verdict::Drop(reason));
         }
         if let Some(max) = self.max_model_len
@@ -108,58 +96,6 @@ impl Filters {
             None => Verdict::Keep(conversation),
         })
     }
-
-    fn content_too_short_or_long(
-        &self,
-        conversation: &Conversation,
-        tokenizer: Option<&dyn Tokenizer>,
-    ) -> Result<Option<&'static str>, WorkloadError> {
-        if self.min_content_len.is_some() || self.max_content_len.is_some() {
-            for message in &conversation.messages {
-                let length = message.content.text().chars().count() as u64;
-                if self.min_content_len.is_some_and(|min| length < min) {
-                    return Ok(Some("a message shorter than --min-content-len"));
-                }
-                if self.max_content_len.is_some_and(|max| length > max) {
-                    return Ok(Some("a message longer than --max-content-len"));
-                }
-            }
-        }
-        if let Some(reason) = self.ascii.refuses(conversation) {
-            return Ok(Some(reason));
-        }
-        let Some(tokenizer) = tokenizer else { return Ok(None) };
-        if self.min_content_tokens.is_some() || self.max_content_tokens.is_some() {
-            for message in &conversation.messages {
-                let tokens = message_tokens(message, tokenizer)?;
-                if self.min_content_tokens.is_some_and(|min| tokens < min) {
-                    return Ok(Some("a message of fewer tokens than --min-content-tokens"));
-                }
-                if self.max_content_tokens.is_some_and(|max| tokens > max) {
-                    return Ok(Some("a message of more tokens than --max-content-tokens"));
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl AsciiFilter {
-    fn refuses(self, conversation: &Conversation) -> Option<&'static str> {
-        let unwanted = match self {
-            Self::Any => return None,
-            Self::Only => false,
-            Self::Exclude => true,
-        };
-        let is_unwanted =
-            |message: &turnbench_model::Message| message.content.text().is_ascii() == unwanted;
-        let found = conversation.messages.iter().any(is_unwanted);
-        found.then_some(if unwanted {
-            "a message of ASCII characters alone (--ascii exclude)"
-        } else {
-            "a message with other than ASCII characters (--ascii only)"
-        })
-    }
 }
 
 /// Messages of a conversation; a trace without text will have a question and an answer per turn.
@@ -170,27 +106,36 @@ fn messages_count(conversation: &Conversation) -> usize {
     }
 }
 
-/// Keeps at most `max` messages, ending with an answer.
-fn cut_to_messages(conversation: &mut Conversation, max: usize) {
-    if conversation.messages.is_empty() {
-        conversation.recorded.truncate(max / 2);
-        return;
+/// Keeps the first turns that have at most `max` messages together, with their answers; how many
+/// these are.
+fn cut_to_messages(conversation: &mut Conversation, max: usize) -> usize {
+    let turns = if conversation.messages.is_empty() {
+        conversation.recorded.len().min(max / 2)
+    } else {
+        let spans = conversation.turns(TurnRules::default());
+        spans.iter().take_while(|span| turn_end(span) <= max).count()
+    };
+    cut_to_turns(conversation, turns);
+    turns
+}
+
+/// Keeps the first `turns` turns, with their answers.
+fn cut_to_turns(conversation: &mut Conversation, turns: usize) {
+    let spans = conversation.turns(TurnRules::default());
+    match turns.checked_sub(1) {
+        None => conversation.messages.clear(),
+        Some(last) => {
+            if let Some(span) = spans.get(last) {
+                conversation.messages.truncate(turn_end(span));
+            }
+        }
     }
-    let answered = conversation.messages[..max.min(conversation.messages.len())]
-        .iter()
-        .rposition(turnbench_model::Message::is_assistant);
-    conversation.messages.truncate(answered.map_or(0, |place| place + 1));
-    let turns = conversation.turns(TurnRules::default()).len();
     conversation.recorded.truncate(turns);
 }
 
-/// Keeps the first `turns` turns.
-fn cut_to_turns(conversation: &mut Conversation, turns: usize) {
-    let spans = conversation.turns(TurnRules::default());
-    if let Some(span) = spans.get(turns) {
-        conversation.messages.truncate(span.messages.start);
-    }
-    conversation.recorded.truncate(turns);
+/// Messages up to the end of a turn, its answer included.
+fn turn_end(span: &TurnSpan) -> usize {
+    span.answer.map_or(span.messages.end, |answer| answer + 1)
 }
 
 /// The first turn (from 0) whose prompt and answer have more than `max` tokens.
@@ -231,9 +176,12 @@ fn first_turn_over(
 
 #[cfg(test)]
 mod tests {
-    use turnbench_model::{Conversation, Message, RecordedTurn, Tokenizer, TokenizerError};
+    use turnbench_model::{
+        Content, Conversation, Message, RecordedTurn, Tokenizer, TokenizerError,
+    };
 
-    use super::{AsciiFilter, Filters, OverModelLen, Verdict};
+    use super::{Filters, OverModelLen, Verdict};
+    use crate::AsciiFilter;
 
     /// A token a character.
     struct Characters;
@@ -273,7 +221,7 @@ mod tests {
         assert_eq!(judge(none, &four), (4, None));
         let drops = |filters, reason| assert_eq!(judge(filters, &four), (0, Some(reason)));
         drops(Filters { min_turns: Some(5), ..none }, "fewer messages than --min-turns");
-        drops(Filters { max_turns: Some(1), ..none }, "no answer within --max-turns messages");
+        drops(Filters { max_turns: Some(1), ..none }, "no whole turn within --max-turns messages");
         let reason = "a message shorter than --min-content-len";
         drops(Filters { min_content_len: Some(2), ..none }, reason);
         let reason = "a message longer than --max-content-len";
@@ -302,6 +250,45 @@ mod tests {
         assert_eq!(judge(Filters { max_model_len: Some(9), ..cut }, &four), expect);
         let expect = (0, Some("longer than --max-model-len"));
         assert_eq!(judge(Filters { max_model_len: Some(4), ..cut }, &four), expect);
+    }
+
+    #[test]
+    fn a_cut_keeps_whole_turns() {
+        let roles = ["user", "assistant", "user", "assistant", "user"];
+        let messages: Vec<Message> = roles.iter().map(|role| Message::new(role, "x")).collect();
+        let counted = |counts: &[u32]| {
+            let turn =
+                |&count| RecordedTurn { messages_count: Some(count), ..RecordedTurn::default() };
+            let recorded = counts.iter().map(turn).collect();
+            Conversation { recorded, ..Conversation::new("c", messages.clone()) }
+        };
+        let filters = Filters { max_turns: Some(2), ..Filters::default() };
+        let nothing = (0, Some("no whole turn within --max-turns messages"));
+        assert_eq!(outcome(filters, counted(&[5])), nothing);
+        // Questions that are answered live only: each message is a turn.
+        let mut questions = counted(&[1, 1, 1, 1, 1]);
+        questions.messages = vec![Message::new("user", "q"); 5];
+        assert_eq!(outcome(filters, questions), (2, Some("--max-turns")));
+        // Answers before the first question belong to its turn.
+        let led = ["assistant", "user", "assistant"].map(|role| Message::new(role, "x")).to_vec();
+        assert_eq!(outcome(filters, Conversation::new("c", led)), nothing);
+    }
+
+    #[test]
+    fn limits_of_content_see_lengths_of_traces_and_pass_over_calls() {
+        let turn = RecordedTurn::default().with_answer_tokens(10);
+        let recorded = vec![RecordedTurn { prompt_tokens: Some(100), ..turn }];
+        let trace = Conversation { recorded, ..Conversation::new("c", Vec::new()) };
+        let filters = Filters { max_content_tokens: Some(99), ..Filters::default() };
+        let reason = "a message of more tokens than --max-content-tokens";
+        assert_eq!(outcome(filters, trace.clone()), (0, Some(reason)));
+        let filters = Filters { min_content_len: Some(1), ..Filters::default() };
+        assert!(outcome(filters, trace).1.unwrap().starts_with("no text that"));
+        let mut call = Message::new("assistant", "");
+        call.content = Content::Null;
+        let messages = vec![Message::new("user", "é"), call];
+        let ascii = Filters { ascii: AsciiFilter::Exclude, ..filters };
+        assert_eq!(outcome(ascii, Conversation::new("c", messages)), (2, None));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Reading a data set: which format it has, which of its conversations are wanted, and what
 //! became of the others.
 
+mod content;
 mod filter;
+mod parents;
 mod report;
 mod selection;
 mod stream;
@@ -11,7 +13,8 @@ use std::sync::Arc;
 
 use turnbench_model::{Conversation, Tokenizer};
 
-pub use filter::{AsciiFilter, Filters, OverModelLen};
+pub use content::AsciiFilter;
+pub use filter::{Filters, OverModelLen};
 pub use report::{ReadReport, SkipCount};
 pub use selection::Selection;
 pub use stream::ConversationStream;
@@ -198,6 +201,36 @@ mod tests {
         let set = read(&(lines(3) + "broken"), &options).unwrap();
         assert_eq!((set.conversations.len(), set.report.kept), (2, 2));
         assert!(read(&(lines(3) + "broken"), &ReadOptions::default()).is_err());
+    }
+
+    #[test]
+    fn a_broken_end_is_no_matter_when_there_are_enough_before_it() {
+        let tokenizer = crate::BuiltinTokenizer::new("o200k_base").unwrap();
+        let filters = Filters { max_content_tokens: Some(100), ..Filters::default() };
+        let with = |selection| ReadOptions {
+            filters,
+            selection,
+            tokenizer: Some(&tokenizer),
+            ..ReadOptions::default()
+        };
+        let text = lines(3) + "broken";
+        assert_eq!(read(&text, &with(Selection::First(3))).unwrap().report.read, 3);
+        assert!(read(&text, &with(Selection::First(4))).is_err());
+        assert!(read(&text, &with(Selection::All)).is_err());
+    }
+
+    #[test]
+    fn a_fork_knows_nothing_of_a_parent_that_was_dropped() {
+        let child = r#"{"id":"x","parent":{"id":"c0","after_turn":1},
+            "messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},
+                        {"role":"user","content":"q"}]}"#;
+        let filters = Filters { min_turns: Some(3), ..Filters::default() };
+        let options = ReadOptions { filters, ..ReadOptions::default() };
+        let set = read(&(lines(1) + child), &options).unwrap();
+        assert_eq!((set.conversations.len(), set.report.forks_cut), (1, 1));
+        assert_eq!(set.conversations[0].parent, None);
+        let set = read(&(lines(1) + child), &ReadOptions::default()).unwrap();
+        assert!(set.conversations[1].parent.is_some());
     }
 
     #[test]

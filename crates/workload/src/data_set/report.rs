@@ -21,6 +21,8 @@ pub struct ReadReport {
     pub dropped: BTreeMap<&'static str, u64>,
     /// Conversations that a filter shortened, by reason.
     pub cut: BTreeMap<&'static str, u64>,
+    /// Conversations whose parent was dropped, cut or not selected.
+    pub forks_cut: u64,
     /// Remarks, the first few of them.
     pub remarks: Vec<Warning>,
     /// Remarks beyond these.

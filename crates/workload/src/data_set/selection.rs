@@ -32,18 +32,18 @@ impl Reservoir {
         Self { count, seen: 0, stream: PythonStream::new(seed), taken: Vec::new() }
     }
 
-    pub(super) fn offer(&mut self, conversation: Conversation) {
+    /// Takes a conversation, or not; the id of the one that is out for good, if one is.
+    pub(super) fn offer(&mut self, conversation: Conversation) -> Option<String> {
         let number = self.seen;
         self.seen += 1;
         if self.taken.len() < self.count {
             self.taken.push((number, conversation));
-            return;
+            return None;
         }
         let place = self.stream.below(self.seen);
-        if let Some(slot) = usize::try_from(place).ok().and_then(|place| self.taken.get_mut(place))
-        {
-            *slot = (number, conversation);
-        }
+        let slot = usize::try_from(place).ok().and_then(|place| self.taken.get_mut(place));
+        let Some(slot) = slot else { return Some(conversation.id) };
+        Some(std::mem::replace(slot, (number, conversation)).1.id)
     }
 
     /// The sample, in the order of the stream.

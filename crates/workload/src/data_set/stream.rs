@@ -6,6 +6,7 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use turnbench_model::Conversation;
 
 use super::filter::Verdict;
+use super::parents::{Parents, turns_count};
 use super::selection::Reservoir;
 use super::{ReadOptions, ReadReport, Selection};
 use crate::WorkloadError;
@@ -23,6 +24,9 @@ pub struct ConversationStream<'a> {
     ids: FxHashSet<u64>,
     ready: VecDeque<Conversation>,
     report: ReadReport,
+    parents: Parents,
+    /// What ended the file, until everything before it is handed out.
+    error: Option<WorkloadError>,
     ended: bool,
 }
 
@@ -49,6 +53,8 @@ impl<'a> ConversationStream<'a> {
             ids: FxHashSet::default(),
             ready: VecDeque::new(),
             report: ReadReport::default(),
+            parents: Parents::default(),
+            error: None,
             ended: false,
         })
     }
@@ -66,36 +72,51 @@ impl<'a> ConversationStream<'a> {
     /// The next conversation that passes the filters.
     fn next_passing(&mut self) -> Result<Option<Conversation>, WorkloadError> {
         while self.ready.is_empty() && !self.ended {
-            let size = if self.options.filters.need_tokens() { BATCH } else { 1 };
-            let batch = self.read_batch(size)?;
+            let batch = self.read_batch(self.batch_size());
             let options = &self.options;
+            let judge = |one: Conversation| {
+                let id = one.id.clone();
+                Ok::<_, WorkloadError>((id, options.filters.judge(one, options.tokenizer)?))
+            };
             let verdicts = if batch.len() > 1 {
-                let judge = |one| options.filters.judge(one, options.tokenizer);
                 batch.into_par_iter().map(judge).collect::<Result<Vec<_>, _>>()?
             } else {
-                let judge = |one| options.filters.judge(one, options.tokenizer);
                 batch.into_iter().map(judge).collect::<Result<Vec<_>, _>>()?
             };
-            for verdict in verdicts {
-                self.take_verdict(verdict);
+            for (id, verdict) in verdicts {
+                self.take_verdict(&id, verdict);
             }
         }
-        Ok(self.ready.pop_front())
+        match self.ready.pop_front() {
+            None => self.error.take().map_or(Ok(None), Err),
+            next => Ok(next),
+        }
     }
 
-    fn read_batch(&mut self, size: usize) -> Result<Vec<Conversation>, WorkloadError> {
+    /// Conversations to judge at once: many where they are tokenized, but none that is not asked
+    /// for.
+    fn batch_size(&self) -> usize {
+        let wanted = match self.options.selection {
+            Selection::First(count) => count.saturating_sub(self.report.kept as usize).max(1),
+            Selection::All | Selection::Sample { .. } => BATCH,
+        };
+        if self.options.filters.need_tokens() { BATCH.min(wanted) } else { 1 }
+    }
+
+    /// Reads on, until there are enough or the file ends, well or badly.
+    fn read_batch(&mut self, size: usize) -> Vec<Conversation> {
         let mut batch = Vec::with_capacity(size);
-        while batch.len() < size {
-            match self.reader.next().transpose()? {
-                None => {
-                    self.ended = true;
-                    break;
+        while batch.len() < size && !self.ended {
+            match self.reader.next() {
+                None => self.ended = true,
+                Some(Err(error)) => self.end_with(error),
+                Some(Ok(Item::Remark(remark))) => self.report.remark(remark),
+                Some(Ok(Item::Merged(count))) => self.report.merged += count,
+                Some(Ok(Item::Skipped(skipped))) if self.options.strict => {
+                    self.end_with(*skipped.error);
                 }
-                Some(Item::Remark(remark)) => self.report.remark(remark),
-                Some(Item::Merged(count)) => self.report.merged += count,
-                Some(Item::Skipped(skipped)) if self.options.strict => return Err(*skipped.error),
-                Some(Item::Skipped(skipped)) => self.report.skip(&skipped),
-                Some(Item::Conversation(conversation)) => {
+                Some(Ok(Item::Skipped(skipped))) => self.report.skip(&skipped),
+                Some(Ok(Item::Conversation(conversation))) => {
                     self.report.read += 1;
                     let hash = FxBuildHasher.hash_one(&conversation.id);
                     if self.ids.insert(hash) {
@@ -106,17 +127,26 @@ impl<'a> ConversationStream<'a> {
                 }
             }
         }
-        Ok(batch)
+        batch
     }
 
-    fn take_verdict(&mut self, verdict: Verdict) {
+    fn end_with(&mut self, error: WorkloadError) {
+        self.ended = true;
+        self.error = Some(error);
+    }
+
+    fn take_verdict(&mut self, id: &str, verdict: Verdict) {
         match verdict {
             Verdict::Keep(conversation) => self.ready.push_back(*conversation),
             Verdict::Cut(conversation, reason) => {
                 *self.report.cut.entry(reason).or_default() += 1;
+                self.parents.shortened(id, turns_count(&conversation));
                 self.ready.push_back(*conversation);
             }
-            Verdict::Drop(reason) => *self.report.dropped.entry(reason).or_default() += 1,
+            Verdict::Drop(reason) => {
+                *self.report.dropped.entry(reason).or_default() += 1;
+                self.parents.shortened(id, 0);
+            }
         }
     }
 
@@ -126,15 +156,20 @@ impl<'a> ConversationStream<'a> {
             Selection::Sample { count, seed } => {
                 let mut reservoir = Reservoir::new(count, seed);
                 while let Some(conversation) = self.next_passing()? {
-                    reservoir.offer(conversation);
+                    if let Some(id) = reservoir.offer(conversation) {
+                        self.parents.shortened(&id, 0);
+                    }
                 }
                 self.ready = reservoir.into_sample().into();
                 self.options.selection = Selection::All;
             }
             Selection::All | Selection::First(_) => {}
         }
-        let next = self.next_passing()?;
-        self.report.kept += u64::from(next.is_some());
+        let mut next = self.next_passing()?;
+        if let Some(conversation) = &mut next {
+            self.report.kept += 1;
+            self.report.forks_cut += u64::from(self.parents.mend(conversation));
+        }
         Ok(next)
     }
 }

@@ -1,4 +1,5 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::{Map, Value};
@@ -49,13 +50,13 @@ struct Conversations {
     /// Row by hash of its id; a collision of hashes is told apart by nothing, and would refuse one
     /// file in 2^40 of a million rows.
     ids: FxHashMap<u64, u64>,
-    unknown_keys: Vec<String>,
+    unknown_keys: BTreeSet<String>,
     ready: VecDeque<Item>,
 }
 
 impl Conversations {
     fn new(rows: JsonRows) -> Self {
-        let (ids, unknown_keys) = (FxHashMap::default(), Vec::new());
+        let (ids, unknown_keys) = (FxHashMap::default(), BTreeSet::new());
         Self { rows, ids, unknown_keys, ready: VecDeque::new() }
     }
 
@@ -70,8 +71,7 @@ impl Conversations {
             )));
         }
         for key in item.object()?.keys().filter(|key| !KEYS.contains(&key.as_str())) {
-            if !self.unknown_keys.contains(key) {
-                self.unknown_keys.push(key.clone());
+            if self.unknown_keys.insert(key.clone()) {
                 let remark = item.key(key).remark("is an unknown key and has no effect");
                 self.ready.push_back(Item::Remark(remark));
             }
@@ -117,14 +117,14 @@ fn conversation(item: &Node) -> Result<Conversation, WorkloadError> {
     if messages.is_empty() && recorded.is_empty() {
         return Err(messages_node.refuse(MESSAGES));
     }
-    let hash_block_size =
+    let hash_block_size: Option<NonZeroU32> =
         typed(&item.key("hash_block_size"), "a whole number of tokens, 1 or more")?;
     let conversation = Conversation {
         id,
         messages,
         request: typed(&item.key("request"), "an object")?.unwrap_or_default(),
         recorded,
-        hash_block_size,
+        hash_block_size: hash_block_size.map(NonZeroU32::get),
         parent: typed::<Parent>(&item.key("parent"), "{\"id\", \"after_turn\", \"before_turn\"}")?,
     };
     check_recorded(item, &conversation)?;
