@@ -29,6 +29,23 @@ impl Store {
         Ok((Box::new(Tee { source: source.bytes(), copy }), Self { path, file }))
     }
 
+    /// The file itself, when it can be read again at any place: it is a file, and not compressed.
+    pub(crate) fn plain(path: &Path) -> Option<Self> {
+        plain(path).map(|file| Self { path: Arc::from(path), file })
+    }
+
+    /// An unnamed temporary file for parts of the file `path`, see [`Store::append`].
+    pub(crate) fn temporary(path: &Path) -> Result<Self, WorkloadError> {
+        let failed = |source| WorkloadError::Unpack { path: path.to_owned(), source };
+        tempfile::tempfile().map(|file| Self { path: Arc::from(path), file }).map_err(failed)
+    }
+
+    /// Puts bytes at the end of a temporary file.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), WorkloadError> {
+        let failed = |source| WorkloadError::Unpack { path: PathBuf::from(&*self.path), source };
+        self.file.write_all(bytes).map_err(failed)
+    }
+
     /// As [`Store::of`], without the checksum that a [`Source`] takes of a plain file.
     pub(crate) fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Self), WorkloadError> {
         match plain(path) {

@@ -2,18 +2,19 @@
 //! JSON list.
 //!
 //! - `{"session_id"?, "turns": [turn, …]}`: a conversation.
-//! - A turn as a row: a conversation of one turn, or, where rows after one another have the same
-//!   `session_id`, the next turn of theirs; see [`super::row_groups`].
+//! - A turn as a row: a conversation of one turn, or, where rows have the same `session_id`, the next
+//!   turn of theirs, wherever in the file they stand. So the file is read through once before the
+//!   first such session is handed out, and each session's rows again in its turn.
 //!
 //! A turn: `text` or `texts`, `image(s)`, `audio(s)`, `video(s)` (strings, or `{"name", "contents"}`),
 //! `role`, `timestamp` or `delay` (milliseconds), `output_length`, `max_tokens`, `model`, `extra`.
 //!
-//! Each turn is a request that the server answers: files of AIPerf hold no answers (a turn of the
-//! role `assistant` is one, all the same). Kept: texts, media that are URLs, `data:` URLs or
+//! Each turn is a request that the server answers: files of AIPerf hold no answers. (If a turn has
+//! the role `assistant`, it is the recorded answer to the turn before.) Kept: texts, media that are URLs, `data:` URLs or
 //! `"wav,BASE64"`, times (a first timestamp since 1970 becomes 0), `output_length` as the answer's
 //! exact length, `max_tokens` as a cap, `extra` of a conversation's first turn for all its requests.
-//! Lost: names, media that are files (the conversation is skipped), what differs in later `extra`s
-//! (with a remark).
+//! Lost: names, media that are files (the conversation is skipped); with a remark, what differs in
+//! later `extra`s, and turns that nothing is asked after, such as a last one of the role `system`.
 //!
 //! Rows of AIPerf's trace type, with `input_length`, `hash_ids`, `text_input` or `messages`, are the
 //! `mooncake` format's.
@@ -58,7 +59,9 @@ const FOREIGN_KEYS: [&str; 10] = [
 const DATES_FROM: Nanos = Nanos(1_000_000_000_000_000_000);
 
 fn sniff(peek: &Peek) -> bool {
-    if FOREIGN_KEYS.iter().any(|key| peek.has_keys(&[key])) {
+    // Pages of a crawl have texts, too, and dates as text.
+    let has_date = |row: &Value| row.get("timestamp").is_some_and(Value::is_string);
+    if FOREIGN_KEYS.iter().any(|key| peek.has_keys(&[key])) || peek.rows().iter().any(has_date) {
         return false;
     }
     let first = peek.first();
@@ -71,7 +74,7 @@ fn sniff(peek: &Peek) -> bool {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let groups = RowGroups::new(source, "session_id");
+    let groups = RowGroups::new(source, "session_id", |row| row.get("turns").is_some());
     let mut state = State::default();
     Ok(Box::new(groups.flat_map(move |group| match group {
         Ok(group) => state.items(&group),
@@ -117,6 +120,12 @@ impl State {
         if script.exchanges.is_empty() {
             let error = group.rows[0].node().refuse("a row with a turn to answer");
             return Err(Skipped::new("no turn to answer", error));
+        }
+        if let (Some(last), false) = (group.rows.last(), script.before.is_empty()) {
+            let node = last.node();
+            let key = if node.key("turns").value().is_some() { "turns" } else { "role" };
+            let problem = "ends with what nothing is asked after, which is not sent";
+            self.note(&node, key, problem);
         }
         if script.differs {
             let problem = "is not that of the conversation's first turn, which is sent";

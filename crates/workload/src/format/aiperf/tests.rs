@@ -24,8 +24,7 @@ fn turns_are_requests_without_recorded_answers() {
     let seen = read(&FORMAT, sample("aiperf/multi_turn.jsonl"));
     assert_eq!((seen.skips.len(), seen.remarks.len(), seen.error), (0, 0, None));
     let shape: Vec<_> = seen.conversations.iter().map(|it| (it.id.as_str(), turns(it))).collect();
-    // A row without a session does not wait for the end of the session before it.
-    assert_eq!(shape, [("weather", vec![1, 1, 1]), ("row-2", vec![2]), ("picture", vec![1, 1])]);
+    assert_eq!(shape, [("weather", vec![1, 1, 1]), ("picture", vec![1, 1]), ("row-2", vec![2])]);
 
     let weather = &seen.conversations[0];
     let times = |it: &turnbench_model::RecordedTurn| (it.sent_at_ns, it.think_time_ns);
@@ -35,7 +34,7 @@ fn turns_are_requests_without_recorded_answers() {
         weather.recorded.iter().map(|it| (it.min_tokens, it.max_tokens)).collect();
     assert_eq!(lengths, [(Some(40), Some(40)), (Some(30), Some(30)), (None, Some(20))]);
 
-    let picture = &seen.conversations[2];
+    let picture = &seen.conversations[1];
     assert_eq!(json!(picture.request), json!({"temperature": 0, "ignore_eos": true}));
     assert_eq!(
         json!(picture.messages),
@@ -49,7 +48,7 @@ fn turns_are_requests_without_recorded_answers() {
                 {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}]},
         ])
     );
-    assert_eq!(seen.conversations[1].recorded[0].model.as_deref(), Some("small"));
+    assert_eq!(seen.conversations[2].recorded[0].model.as_deref(), Some("small"));
 }
 
 #[test]
@@ -63,6 +62,39 @@ fn rows_of_a_session_are_its_turns() {
     let session = seen.conversations.iter().find(|it| it.id == "s1").unwrap();
     assert_eq!(turns(session), [1, 1]);
     assert_eq!(session.recorded[1].think_time_ns, Some(Nanos::from_millis(2000)));
+}
+
+#[test]
+fn sessions_that_take_turns_are_whole_however_few_are_asked_for() {
+    let row = |number: usize| json!({"session_id": format!("s{}", number % 20), "text": format!("t{}", number / 20)});
+    let text = lines(&(0..60).map(row).collect::<Vec<_>>());
+    for max in [None, Some(2)] {
+        let seen = read(&FORMAT, source(&text).with_conversations_max(max));
+        assert_eq!((seen.skips.len(), &seen.error), (0, &None));
+        assert!(seen.conversations.len() >= max.unwrap_or(20));
+        assert!(seen.conversations.iter().all(|it| turns(it) == [1, 1, 1]));
+    }
+    // One that is skipped takes no other's place.
+    let of = |id: &str, text: Value| json!({"session_id": id, "text": text});
+    let rows = [of("a", json!(5)), of("b", json!("1")), of("a", json!("2")), of("c", json!("3"))];
+    let seen = read_anyway(&FORMAT, source(&lines(&rows)).with_conversations_max(Some(2)));
+    let ids: Vec<&str> = seen.conversations.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!((ids, seen.skips.len()), (vec!["b", "c"], 1));
+}
+
+#[test]
+fn what_nothing_is_asked_after_is_not_sent_and_said_so() {
+    let seen = rows(&[
+        json!({"session_id": "s", "turns": [{"text": "q"}, {"role": "system", "text": "lost"}]}),
+        json!({"session_id": "t", "turns": [{"text": "q"}, {"role": "system", "text": "lost"}]}),
+    ]);
+    assert_eq!(seen.conversations[0].messages.len(), 1);
+    let problem = "ends with what nothing is asked after, which is not sent";
+    assert_eq!(seen.remarks, [format!("in.data: turns {problem}")]);
+    let row = |role: &str| json!({"session_id": "s", "text": "x", "role": role});
+    let seen = rows(&[row("user"), row("assistant"), row("assistant")]);
+    assert_eq!(seen.conversations[0].messages.len(), 2);
+    assert_eq!(seen.remarks, [format!("in.data: role {problem}")]);
 }
 
 #[test]
@@ -189,6 +221,7 @@ fn other_formats_rows_are_left_to_them() {
         (json!({"text": "x", "input_length": 5}), false),
         (json!({"timestamp": 0, "input_length": 5, "output_length": 5}), false),
         (json!({"text_input": "x", "session_id": "s"}), false),
+        (json!({"text": "a page", "url": "http://x", "timestamp": "2019-04-25T12:57:54Z"}), false),
     ] {
         assert_eq!((FORMAT.sniff)(source(&row.to_string()).peek()), expect, "{row}");
     }

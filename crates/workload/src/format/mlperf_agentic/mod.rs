@@ -7,10 +7,10 @@
 //! `system` prompt and the `tools`. `delay_seconds` is how long the tools ran.
 //!
 //! Kept: all of these. Each tool result becomes a message, and delays become the think time of
-//! the request after them. Rows are put in the order of `turn`. Rows of a conversation are
-//! expected after one another, which lets the file be read as it is replayed; see
-//! [`super::row_groups`] for files in which they are not. Lost: other keys of a row, with a remark
-//! each, and tools that change within a conversation (the first ones are sent).
+//! the request after them. Rows are put in the order of `turn`, and may stand anywhere in the file: it
+//! is read through once before the first conversation is handed out, and each conversation's rows
+//! again in its turn. Lost: other keys of a row, with a remark each, and tools that change within a
+//! conversation (the first ones are sent).
 //!
 //! The accuracy and test sets beside it have rows of `{"text_input", "ref_output"}`: a question and
 //! its answer.
@@ -56,7 +56,7 @@ fn read(source: Source) -> Result<Reader, WorkloadError> {
     if is_single(source.peek()) {
         return Ok(Box::new(source.rows().map(move |row| single(&row?))));
     }
-    let groups = RowGroups::new(source, FLAT_KEYS[0]);
+    let groups = RowGroups::new(source, FLAT_KEYS[0], |_| false);
     Ok(Box::new(groups.flat_map(move |group| match group {
         Ok(group) => items(&group, &mut remarked),
         Err(error) => vec![Err(error)],

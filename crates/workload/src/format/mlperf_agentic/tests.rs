@@ -106,6 +106,22 @@ fn rows_are_put_in_order_and_results_become_messages() {
 }
 
 #[test]
+fn conversations_that_take_turns_are_whole_however_few_are_asked_for() {
+    let row = |number: usize| {
+        let id = format!("c{}", number % 20);
+        let role = ["user", "assistant", "user"][number / 20];
+        json!({"conversation_id": id, "turn": number / 20, "role": role, "content": "x"})
+    };
+    let text = lines(&(0..60).map(row).collect::<Vec<_>>());
+    for max in [None, Some(2)] {
+        let seen = read(&FORMAT, source(&text).with_conversations_max(max));
+        assert_eq!((seen.skips.len(), &seen.error), (0, &None));
+        assert!(seen.conversations.len() >= max.unwrap_or(20));
+        assert!(seen.conversations.iter().all(|it| it.messages.len() == 3));
+    }
+}
+
+#[test]
 fn what_is_wrong_in_a_row_skips_its_conversation() {
     let good = row(1, "user", json!({"content": "x"}));
     check_skip(
