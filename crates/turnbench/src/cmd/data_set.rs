@@ -36,10 +36,22 @@ pub(crate) fn read(
         tokenizer,
     };
     let reading = Reading::show(source.state());
+    let path = source.path().to_owned();
     let set = source.read(&options).or_usage()?;
     drop(reading);
     tell(&set.report);
+    if set.conversations.is_empty() {
+        return Err(nothing_kept(&path));
+    }
     Ok(set)
+}
+
+/// Nothing is left to work with.
+pub(crate) fn nothing_kept(path: &Path) -> Exit {
+    Exit::usage(format!(
+        "'{}' has no conversation that is used; there must be at least one",
+        path.display()
+    ))
 }
 
 /// Tells what became of the rows that are no conversation of the workload.

@@ -4,7 +4,7 @@ use std::path::Path;
 use turnbench_model::Conversation;
 use turnbench_workload::{Input, OutputFile, write_conversations_json};
 
-use super::{data_set, signals, tokenizer};
+use super::{data_set, output, signals, tokenizer};
 use crate::args::GenerateArgs;
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve;
@@ -65,15 +65,7 @@ fn write_stdout(conversations: &[Conversation]) -> Result<(), Exit> {
         .map_err(anyhow::Error::from)
         .and_then(|()| Ok(out.flush()?));
     match written {
-        Err(error) if is_broken_pipe(&error) => Ok(()),
+        Err(error) if output::is_broken_pipe(&error) => Ok(()),
         result => result.exit(ExitCode::Internal),
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
 }

@@ -23,3 +23,12 @@ pub(crate) fn warn(text: impl std::fmt::Display) {
     let style = anstyle::AnsiColor::Yellow.on_default().bold();
     anstream::eprintln!("{style}warning:{style:#} {text}");
 }
+
+/// Whether the reader of what was written has gone (`| head`).
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -14,12 +14,6 @@ pub(crate) fn load_plan(
     if clients < 1 {
         return Err(Exit::usage(format!("--num-clients is {clients}; it must be at least 1")));
     }
-    if conversations == 0 {
-        return Err(Exit::usage(format!(
-            "--input-file '{}' is an empty list; there must be at least one conversation",
-            args.input_file.display()
-        )));
-    }
     if conversations < clients {
         return Err(Exit::usage(format!(
             "--num-clients is {clients}, but the number of conversations is {conversations}; every \

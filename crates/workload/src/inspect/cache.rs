@@ -68,6 +68,11 @@ impl EndlessCache {
         }
     }
 
+    /// Takes in prompt tokens of which nothing is known but that they are there.
+    pub(super) fn unnamed(&mut self, tokens: u64) {
+        self.tail_tokens += tokens;
+    }
+
     /// Tokens in distinct blocks of prompts.
     pub(super) fn distinct_tokens(&self, block_size: u32) -> u64 {
         self.prompts.len() as u64 * u64::from(block_size) + self.tail_tokens

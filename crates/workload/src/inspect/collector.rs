@@ -91,6 +91,7 @@ impl Collector {
             if let Some(Some(tail)) = request.tails.get(at) {
                 cache.tail(*tail, tail_tokens);
             }
+            cache.unnamed(request.unnamed_tokens);
             reuse.requests += 1;
             reuse.prompt_tokens += lengths.prompt;
             reuse.any_request_tokens += reused;

@@ -29,6 +29,8 @@ pub(super) struct RequestFacts {
     /// Names of the prompt's partial last block, one for each block size; empty where the next
     /// prompt continues it.
     pub(super) tails: Vec<Option<BlockHash>>,
+    /// Prompt tokens of a trace that no block name stands for.
+    pub(super) unnamed_tokens: u64,
     /// Whether the answer's blocks follow in the sequence.
     pub(super) answer_known: bool,
 }

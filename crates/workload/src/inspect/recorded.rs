@@ -11,6 +11,8 @@ use super::sequence::{Chain, Sequence};
 pub(super) fn recorded_facts(index: usize, conversation: &Conversation) -> ConversationFacts {
     let mut facts = ConversationFacts::default();
     let block_size = conversation.hash_block_size.filter(|&size| size > 0);
+    // The last turn with names, and its full blocks.
+    let mut last: Option<(usize, usize)> = None;
     for turn in 0..turns_count(conversation) {
         let recorded = conversation.recorded_turn(turn);
         let mut request = RequestFacts::recorded(index, turn, recorded);
@@ -22,6 +24,14 @@ pub(super) fn recorded_facts(index: usize, conversation: &Conversation) -> Conve
                 && has_names(recorded)
             {
                 let (chain, tail) = chain(recorded, block_size, prompt);
+                if let Some(before) = last.replace((turn, chain.blocks.len()))
+                    && goes_on(conversation, before, recorded, &facts, &chain)
+                    && let Some(before) = facts.requests.get_mut(before.0)
+                {
+                    before.tails.clear();
+                }
+                let named = recorded.hash_ids.len() as u64 * u64::from(block_size);
+                request.unnamed_tokens = prompt.saturating_sub(named);
                 request.sequence = Some(facts.sequences.len());
                 request.tails = vec![tail];
                 facts.sequences.push(Sequence { chains: vec![chain] });
@@ -30,6 +40,23 @@ pub(super) fn recorded_facts(index: usize, conversation: &Conversation) -> Conve
         facts.requests.push(request);
     }
     facts
+}
+
+/// Whether a prompt begins with all of the one before it, and goes on in its partial last block.
+fn goes_on(
+    conversation: &Conversation,
+    (turn, full): (usize, usize),
+    recorded: &RecordedTurn,
+    facts: &ConversationFacts,
+    chain: &Chain,
+) -> bool {
+    let before = facts.sequences.last().and_then(|sequence| sequence.chains.first());
+    let begins = before.is_some_and(|before| chain.blocks.starts_with(&before.blocks));
+    let tail = conversation.recorded_turn(turn).and_then(|turn| turn.hash_ids.get(full));
+    begins
+        && tail.is_some()
+        && recorded.hash_ids.get(full) == tail
+        && recorded.prompt_tokens > conversation.recorded_turn(turn).and_then(|it| it.prompt_tokens)
 }
 
 /// Whether what a prompt shares with others is known.

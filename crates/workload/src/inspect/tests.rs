@@ -200,12 +200,25 @@ fn a_trace_is_reported_from_its_block_names() {
         trace(vec![named(5, 1, &[])]),
     ];
     let report = look(&conversations, &[16], false);
-    let expect = BlockReuse { answers_cached: false, ..reuse(10, [5, 140, 65, 30, 50]) };
+    let expect = BlockReuse { answers_cached: false, ..reuse(10, [5, 140, 85, 30, 50]) };
     assert_eq!(report.reuse, [expect]);
     assert_eq!(report.token_basis, TokenBasis::BlockNames);
     assert_eq!((report.requests, report.messages, report.prompt_tokens.total), (6, 0, 145.0));
     assert_eq!(report.answer_tokens.total, 18.0);
     assert!(report.roles.is_empty() && report.messages_per_conversation.describe.count == 0);
+}
+
+#[test]
+fn a_partial_block_that_the_next_prompt_completes_counts_once() {
+    let trace = |recorded| Conversation {
+        recorded,
+        hash_block_size: Some(16),
+        ..Conversation::new("t", Vec::new())
+    };
+    let distinct = |turns| look(&[trace(turns)], &[16], false).reuse[0].distinct_tokens;
+    assert_eq!(distinct(vec![named(20, 1, &[1, 2]), named(40, 1, &[1, 2, 3])]), 40);
+    assert_eq!(distinct(vec![named(20, 1, &[1, 2]), named(40, 1, &[1, 9, 3])]), 44);
+    assert_eq!(distinct(vec![named(20, 1, &[1])]), 20);
 }
 
 #[test]

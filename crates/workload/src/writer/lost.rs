@@ -23,6 +23,8 @@ pub(super) const PROMPT_TOKENS: &str = "recorded lengths of prompts";
 pub(super) const REQUEST_KEYS: &str = "keys of requests";
 pub(super) const ROLES: &str = "roles of messages sent as the user's";
 pub(super) const SEND_TIMES: &str = "send times";
+pub(super) const SHORT_PROMPTS: &str =
+    "what prompts shorter than a block share (a smaller --block-size keeps it)";
 pub(super) const STANDALONE: &str = "turns without the history before them";
 pub(super) const SYSTEM: &str = "system messages";
 pub(super) const THINK_TIMES: &str = "think times";

@@ -110,7 +110,10 @@ impl MooncakeRows {
             if !conversation.request.is_empty() {
                 row.insert("extra".to_owned(), conversation.request.clone().into());
             }
-            lose_of_turn(&recorded, input_length, &mut sheet.report);
+            lose_of_turn(&recorded, input_length, turn.output_length, &mut sheet.report);
+            let is_short = input_length < u64::from(self.options.block_size);
+            let is_text = matches!(turn.blocks, Blocks::Text(..));
+            sheet.report.lose_if(is_short && is_text, lost::SHORT_PROMPTS);
             sheet.python_line(&row)?;
         }
         sheet.report.conversations += u64::from(sheet.report.rows > rows_before);
@@ -228,10 +231,11 @@ impl Preparation<'_> {
         recorded: &RecordedTurn,
         span: &TurnSpan,
     ) -> Result<Option<u64>, WriteError> {
-        if let Some(tokens) = recorded.max_tokens {
-            return Ok(Some(tokens.into()));
-        }
-        let Some(answer) = span.answer else { return Ok(None) };
+        let (min, max) = (recorded.min_tokens, recorded.max_tokens);
+        // A cap says less than the answer that was given under it.
+        let answer = span.answer.filter(|_| max.is_none() || min != max);
+        let answer = answer.filter(|_| max.is_none() || self.options.tokenizer.is_some());
+        let Some(answer) = answer else { return Ok(max.map(u64::from)) };
         let answer = &self.conversation.messages[answer];
         let tokens = crate::message_tokens(answer, self.tokenizer()?);
         // No answer is shorter than one token.
@@ -253,9 +257,16 @@ fn lose_text(conversation: &Conversation, report: &mut WriteReport) {
     report.lose(lost::MESSAGE_TEXTS, conversation.messages.len() as u64);
 }
 
-fn lose_of_turn(recorded: &RecordedTurn, input_length: u64, report: &mut WriteReport) {
+fn lose_of_turn(
+    recorded: &RecordedTurn,
+    input_length: u64,
+    output_length: Option<u64>,
+    report: &mut WriteReport,
+) {
     let (min, max) = (recorded.min_tokens, recorded.max_tokens);
-    report.lose_if(max.is_some() && min != max, lost::LIMITS);
+    let is_length = max.map(u64::from) == output_length;
+    let limit = if is_length { lost::LIMITS } else { lost::MAX_TOKENS };
+    report.lose_if(max.is_some() && min != max, limit);
     report.lose_if(max.is_none() && min.is_some(), lost::MIN_TOKENS);
     let counted_anew = recorded.prompt_tokens.is_some_and(|it| u64::from(it) != input_length);
     report.lose_if(counted_anew, lost::PROMPT_TOKENS);

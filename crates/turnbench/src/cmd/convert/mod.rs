@@ -3,15 +3,45 @@
 mod compat;
 mod own;
 
-use anyhow::anyhow;
+use std::path::Path;
+
 use turnbench_workload::{OutputFile, WorkloadError, WriteError};
 
+use super::output;
 use crate::args::ConvertArgs;
 use crate::exit::{Exit, ExitCode};
 
 /// `turnbench convert`.
 pub(crate) fn convert(args: &ConvertArgs) -> Result<ExitCode, Exit> {
-    if args.compat.is_some() { compat::convert(args) } else { own::convert(args) }
+    check_output(args)?;
+    let converted = if args.compat.is_some() { compat::convert(args) } else { own::convert(args) };
+    match converted {
+        // The reader of standard output has seen enough.
+        Err(exit) if writes_stdout(args) && output::is_broken_pipe(&exit.error) => {
+            Ok(ExitCode::Done)
+        }
+        converted => converted,
+    }
+}
+
+/// Refuses an output that is the input itself, or whose name promises what is not written.
+fn check_output(args: &ConvertArgs) -> Result<(), Exit> {
+    let resolved = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+    if resolved(&args.output).is_some_and(|output| resolved(&args.input) == Some(output)) {
+        return Err(Exit::usage(format!(
+            "OUT is '{}', the very file that is read\nhint: name another file",
+            args.output.display()
+        )));
+    }
+    let extension = args.output.extension().and_then(|extension| extension.to_str());
+    if let Some(extension @ ("gz" | "zst" | "parquet" | "csv")) = extension {
+        return Err(Exit::usage(format!(
+            "OUT is '{}', but convert writes plain JSON, no .{extension}\nhint: name it .json or \
+             .jsonl, or write - and pipe it on",
+            args.output.display()
+        )));
+    }
+    Ok(())
 }
 
 /// The output file; that it can be written is known before anything is read.
@@ -23,10 +53,17 @@ fn output_file(args: &ConvertArgs) -> Result<OutputFile, Exit> {
 fn write_error(args: &ConvertArgs) -> impl Fn(WriteError) -> Exit {
     move |error| {
         if let WriteError::Create { source, path } = &error {
-            return Exit::usage(format!(
-                "cannot write '{}': {source}\nhint: name a file in a directory that exists",
-                path.display()
-            ));
+            // The error's own words may name the unfinished file beside it.
+            let reason = source.raw_os_error().map(std::io::Error::from_raw_os_error);
+            let reason = reason.unwrap_or_else(|| source.kind().into());
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let is_folder_missing = folder.is_some_and(|folder| !folder.exists());
+            let hint = if is_folder_missing {
+                "\nhint: name a file in a directory that exists"
+            } else {
+                ""
+            };
+            return Exit::usage(format!("cannot write '{}': {reason}{hint}", path.display()));
         }
         if let WriteError::Write(source) | WriteError::Finish { source, .. } = &error {
             return cannot_write(args, source);
@@ -46,7 +83,11 @@ fn convert_error(args: &ConvertArgs) -> impl Fn(WorkloadError) -> Exit {
 }
 
 fn cannot_write(args: &ConvertArgs, source: &std::io::Error) -> Exit {
-    let error = anyhow!("cannot write '{}': {source}", args.output.display());
+    // Kept as a cause, by its number alone, so that a closed pipe is known for one.
+    let cause = source.raw_os_error().map(std::io::Error::from_raw_os_error);
+    let cause = cause.unwrap_or_else(|| std::io::Error::new(source.kind(), source.to_string()));
+    let error =
+        anyhow::Error::new(cause).context(format!("cannot write '{}'", args.output.display()));
     Exit { code: ExitCode::Internal, error }
 }
 

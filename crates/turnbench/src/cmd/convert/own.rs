@@ -97,15 +97,12 @@ impl Conversion<'_> {
             }
         }
         drop(reading);
-        let written = writer.finish().map_err(write_error(self.args))?;
         let report = stream.into_report();
         if report.kept == 0 {
             data_set::tell(&report);
-            return Err(Exit::usage(format!(
-                "'{}' has no conversation that is kept",
-                self.args.input.display()
-            )));
+            return Err(data_set::nothing_kept(&self.args.input));
         }
+        let written = writer.finish().map_err(write_error(self.args))?;
         if let Some(filler) = &filler {
             filler.tell();
         }

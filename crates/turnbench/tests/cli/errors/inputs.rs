@@ -46,8 +46,7 @@ fn malformed_inputs_are_refused_with_file_and_place() {
         check(&case, &args, &format!("error: bad.json{expect}"));
     }
     case.write("bad.json", "[]");
-    let expect = "error: --input-file 'bad.json' is an empty list; there must be at least one \
-                  conversation";
+    let expect = "error: 'bad.json' has no conversation that is used; there must be at least one";
     check(&case, &["-i", "bad.json"], expect);
     for (text, expect) in [
         ("", "is empty"),

@@ -240,3 +240,17 @@ fn batches_do_not_show() {
         assert!(row.contains("\"hash_ids\": [0, 1"), "{row}");
     }
 }
+
+#[test]
+fn a_recorded_answer_says_more_than_its_cap() {
+    let capped = RecordedTurn { max_tokens: Some(9), ..RecordedTurn::default() };
+    let messages = vec![Message::new("user", "ab"), Message::new("assistant", "xyz")];
+    let conversation = Conversation { recorded: vec![capped], ..Conversation::new("c", messages) };
+    let row = r#"{"request_id": "c", "input_length": 2, "output_length": 3, "hash_ids": [0]}"#;
+    let lost = [
+        "texts of messages: 2",
+        "limits of answer lengths: 1",
+        "what prompts shorter than a block share (a smaller --block-size keeps it): 1",
+    ];
+    check(options(4), &[conversation], &[row], &lost);
+}
