@@ -136,7 +136,8 @@ impl Conversation {
     /// a recorded answer is a turn; trailing messages without a question are not.
     ///
     /// Where [`RecordedTurn::messages_count`] says how many messages a turn has, it has those, and
-    /// the message after them is its answer if it is the model's.
+    /// the message after them is its answer if it is the model's. Where the turns have all messages
+    /// between them, none is an answer.
     ///
     /// With [`Compat::Vllm`] every other message is a question, whatever its role, and the message
     /// after it the answer, as the reference counts.
@@ -155,13 +156,16 @@ impl Conversation {
     fn own_turns(&self, history: History) -> Vec<TurnSpan> {
         let mut turns: Vec<TurnSpan> = Vec::new();
         let mut start = 0;
+        let has_answers = !self.counts_all_messages();
         while let Some(end) = self.turn_end(turns.len(), start) {
             let messages = start..end;
             let refers_back = self.messages[messages.clone()].iter().any(Message::answers_a_call);
             if refers_back && let Some(before) = turns.last_mut() {
                 before.keeps_recorded = before.answer.is_some();
             }
-            let answer = self.messages.get(end).is_some_and(Message::is_assistant).then_some(end);
+            let is_answer =
+                has_answers && self.messages.get(end).is_some_and(Message::is_assistant);
+            let answer = is_answer.then_some(end);
             turns.push(TurnSpan {
                 messages,
                 answer,
@@ -183,6 +187,12 @@ impl Conversation {
         let question = rest.iter().position(Message::asks)?;
         let answer = rest[question..].iter().position(Message::is_assistant);
         Some(answer.map_or(self.messages.len(), |answer| start + question + answer))
+    }
+
+    /// Whether every message is one of those that the turns are said to append.
+    fn counts_all_messages(&self) -> bool {
+        let counts = self.recorded.iter().map(|turn| turn.messages_count.map(u64::from));
+        counts.sum::<Option<u64>>() == Some(self.messages.len() as u64)
     }
 
     fn is_standalone(&self, turn: usize) -> bool {
@@ -287,6 +297,9 @@ mod tests {
         );
         assert_eq!(counted(&unanswered, &[Some(2), Some(7)]), [(0, 2, None), (2, 3, None)]);
         assert_eq!(counted(&unanswered, &[Some(0)]), [(0, 3, None)]);
+        // Whole prompts, of which the second begins with an answer.
+        let prompts = ["assistant", "user", "assistant", "user"];
+        assert_eq!(counted(&prompts, &[Some(2), Some(2)]), [(0, 2, None), (2, 4, None)]);
         // A prompt that ends with the beginning of an answer.
         assert_eq!(counted(&["user", "assistant"], &[Some(2)]), [(0, 2, None)]);
         assert_eq!(counted(&[], &[Some(1)]), []);

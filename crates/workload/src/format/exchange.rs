@@ -24,12 +24,18 @@ pub(crate) fn conversation_of(
     let mut spans = Vec::new();
     for exchange in exchanges {
         let mut messages = exchange.messages.into_iter().peekable();
-        let unanswered = |span: &(_, _, Option<usize>)| span.2.is_none();
-        if let Some(span) = spans.last_mut().filter(|span| unanswered(span)) {
+        let unanswered = |span: &&mut (_, _, Option<usize>)| span.2.is_none();
+        // A prompt that is whole belongs to its own request alone.
+        let before = spans.last_mut().filter(unanswered).filter(|_| !exchange.recorded.standalone);
+        if let Some(span) = before
+            && let Some(answer) = messages.next_if(Message::is_assistant)
+        {
             // What the model said before this question is the answer that the turn before lacks.
-            if let Some(answer) = messages.next_if(Message::is_assistant) {
-                span.2 = Some(conversation.messages.len());
-                conversation.messages.push(answer);
+            span.2 = Some(conversation.messages.len());
+            conversation.messages.push(answer);
+            if messages.peek().is_none() {
+                // It told that answer and asks nothing.
+                continue;
             }
         }
         let start = conversation.messages.len();
@@ -88,6 +94,31 @@ mod tests {
     fn an_answer_told_later_is_the_answer() {
         check(
             &[exchange(&["user"], None), exchange(&["assistant", "user"], None)],
+            &[],
+            &[Some(1), None],
+        );
+    }
+
+    #[test]
+    fn a_prompt_that_is_whole_keeps_its_first_message() {
+        let standalone = |roles: &[&str]| {
+            let recorded = RecordedTurn { standalone: true, ..RecordedTurn::default() };
+            Exchange { recorded, ..exchange(roles, None) }
+        };
+        check(
+            &[
+                standalone(&["assistant", "user"]),
+                standalone(&["assistant", "user", "assistant", "user"]),
+            ],
+            &[Some(2), Some(4)],
+            &[None, None],
+        );
+    }
+
+    #[test]
+    fn an_answer_alone_is_no_request() {
+        check(
+            &[exchange(&["user"], None), exchange(&["assistant"], None), exchange(&["user"], None)],
             &[],
             &[Some(1), None],
         );
