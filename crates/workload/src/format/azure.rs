@@ -31,8 +31,9 @@ fn sniff(peek: &Peek) -> bool {
     peek.container() == Container::Text && has_columns(peek, &COLUMNS)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let rows = CsvRows::new(source)?;
+    let rows = CsvRows::new(source);
     let columns = COLUMNS.map(|plain| rows.column(plain));
     let mut clock = Clock::default();
     Ok(Box::new(rows.flat_map(move |row| match row {

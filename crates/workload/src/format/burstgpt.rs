@@ -31,9 +31,10 @@ fn sniff(peek: &Peek) -> bool {
         && has_columns(peek, &["timestamp", "requesttokens", "responsetokens"])
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
     let sessions_max = source.conversations_max();
-    let rows = CsvRows::new(source)?;
+    let rows = CsvRows::new(source);
     let columns = Columns {
         timestamp: rows.column("timestamp"),
         session: rows.column("sessionid"),
@@ -186,6 +187,16 @@ mod tests {
     fn what_is_no_text_ends_the_file() {
         let seen = read(&FORMAT, source_of_bytes(&[TEXT.as_bytes(), b"1,\xff,1\n"].concat()));
         let expect = "in.data:8: invalid UTF-8";
+        assert!(seen.error.as_deref().unwrap().starts_with(expect), "{:?}", seen.error);
+    }
+
+    #[test]
+    fn a_stray_quote_swallows_no_rows() {
+        let text = "Timestamp,Model,Request tokens,Response tokens\n1,M,4,5\n2,\"M,4,5\n3,M,4,5\n";
+        let seen = read(&FORMAT, source(text));
+        assert_eq!((seen.conversations.len(), seen.skips.len()), (1, 0));
+        let expect =
+            "in.data:3: the line is \"2,\\\"M,4,5\", allowed is a row whose quoted cells end";
         assert!(seen.error.as_deref().unwrap().starts_with(expect), "{:?}", seen.error);
     }
 
