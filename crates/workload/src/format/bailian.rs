@@ -6,7 +6,8 @@
 //! tokens, and each prompt is whole. A request goes on from the one that `parent_chat_id` names;
 //! -1 is none.
 //!
-//! Kept: all of these but `type` and `turn`. Chains of parents are the conversations, each named
+//! Kept: all of these but `type` and `turn`; where the first time is a date, times are since then.
+//! Chains of parents are the conversations, each named
 //! after its first `chat_id`. Where several requests go on from one, the first in the file does so
 //! in the conversation, and the others begin conversations with a parent. A row whose parent is
 //! not in the file before it begins a conversation, too, with a remark on the first such row.
@@ -16,14 +17,15 @@
 
 use std::hash::BuildHasher;
 
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use serde_json::Value;
 use turnbench_model::{Conversation, Parent, RecordedTurn};
 
+use super::gathered::{Gather, Gathered};
 use super::row_groups::id_of;
-use super::trace::{Remarks, hash_ids, lengths};
+use super::trace::{Clock, Remarks, hash_ids, lengths};
 use super::units::seconds;
-use super::{Format, Item, Peek, Reader, Skipped, Source};
+use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
 
@@ -56,49 +58,53 @@ fn sniff(peek: &Peek) -> bool {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let mut source = Some(source);
-    // Begins when the first conversation is asked for.
-    Ok(Box::new(std::iter::from_fn(move || source.take().map(Chains::read)).flatten()))
+    let chains = Chains::new(source.conversations_max());
+    Ok(Box::new(Gathered::new(source, chains)))
 }
 
 /// Requests put together by their parents.
 struct Chains {
     conversations_max: usize,
     conversations: Vec<Conversation>,
+    /// Hashes of the conversations' ids: those with an id that there was before do not count, for
+    /// they will be dropped.
+    ids: FxHashSet<u64>,
     /// Conversation and turn (from 1) of each request, by hash of its id. A collision of hashes
     /// would put a request of one file in 2^24 of a million rows into the wrong conversation.
     places: FxHashMap<u64, (u32, u32)>,
+    clock: Clock,
     remarks: Remarks,
-    /// Skips and remarks.
+    /// Skips and remarks of the current row.
     others: Vec<Item>,
 }
 
+impl Gather for Chains {
+    fn take(&mut self, row: &Row) -> Result<Vec<Item>, WorkloadError> {
+        let value = row.value()?;
+        let node = row.node(&value);
+        self.others.extend(self.remarks.unknown_keys(&node, &KEYS));
+        if let Err(skipped) = self.add(&node, &value) {
+            self.others.push(Item::Skipped(skipped));
+        }
+        Ok(std::mem::take(&mut self.others))
+    }
+
+    fn finish(self) -> Box<dyn Iterator<Item = Item> + Send> {
+        Box::new(self.conversations.into_iter().map(|it| Item::Conversation(Box::new(it))))
+    }
+}
+
 impl Chains {
-    fn read(source: Source) -> Vec<Result<Item, WorkloadError>> {
-        // Places are 32 bits wide.
-        let conversations_max = source.conversations_max().unwrap_or(usize::MAX);
-        let mut chains = Self {
-            conversations_max: conversations_max.min(u32::MAX as usize),
+    fn new(conversations_max: Option<usize>) -> Self {
+        Self {
+            conversations_max: conversations_max.unwrap_or(usize::MAX),
             conversations: Vec::new(),
+            ids: FxHashSet::default(),
             places: FxHashMap::default(),
+            clock: Clock::default(),
             remarks: Remarks::default(),
             others: Vec::new(),
-        };
-        for row in source.rows() {
-            let read = row.and_then(|row| Ok((row.value()?, row)));
-            let (value, row) = match read {
-                Ok(read) => read,
-                Err(error) => return vec![Err(error)],
-            };
-            let node = row.node(&value);
-            chains.others.extend(chains.remarks.unknown_keys(&node, &KEYS));
-            if let Err(skipped) = chains.add(&node, &value) {
-                chains.others.push(Item::Skipped(skipped));
-            }
         }
-        let conversations =
-            chains.conversations.into_iter().map(|it| Item::Conversation(Box::new(it)));
-        chains.others.into_iter().chain(conversations).map(Ok).collect()
     }
 
     fn add(&mut self, row: &Node, value: &Value) -> Result<(), Skipped> {
@@ -107,11 +113,14 @@ impl Chains {
             let error = row.key("chat_id").refuse("a whole number, or a string");
             Skipped::new("no chat_id", error)
         })?;
-        let turn = RecordedTurn {
+        let mut turn = RecordedTurn {
             sent_at_ns: seconds(&row.key("timestamp"))?,
             hash_ids: hash_ids(&row.key("hash_ids"))?,
             ..lengths(&row.key("input_length"), &row.key("output_length"))?
         };
+        let (sent, remark) = self.clock.since_first_date(turn.sent_at_ns, row, "timestamp");
+        turn.sent_at_ns = sent;
+        self.others.extend(remark);
         let named = id_of(value, "parent_chat_id").filter(|parent| parent != "-1");
         let parent = named.as_ref().and_then(|parent| self.places.get(&key(parent))).copied();
         let place = if let Some(before) = parent {
@@ -156,14 +165,16 @@ impl Chains {
         parent: Option<Parent>,
         turn: RecordedTurn,
     ) -> Option<(u32, u32)> {
-        let index = self.conversations.len();
-        if index >= self.conversations_max {
+        if self.ids.len() >= self.conversations_max {
             return None;
         }
+        // Places are 32 bits wide.
+        let index = u32::try_from(self.conversations.len()).ok()?;
+        self.ids.insert(key(id));
         let mut conversation = Conversation { parent, ..Conversation::new(id, Vec::new()) };
         extend(&mut conversation, turn);
         self.conversations.push(conversation);
-        Some((u32::try_from(index).ok()?, 1))
+        Some((index, 1))
     }
 }
 
@@ -184,6 +195,7 @@ mod tests {
     use turnbench_model::{Conversation, Nanos, Parent};
 
     use super::FORMAT;
+    use crate::format::Item;
     use crate::format::testing::{
         Seen, mutated, read, read_anyway, sample, source, source_of_bytes,
     };
@@ -228,6 +240,36 @@ mod tests {
         let ids: Vec<_> = seen.conversations.iter().map(|it| it.id.as_str()).collect();
         assert_eq!(ids, ["159", "161"]);
         assert_eq!(lengths(&seen.conversations[0]).len(), 3);
+    }
+
+    #[test]
+    fn conversations_of_one_id_count_once() {
+        let row = |id| format!("{{\"chat_id\": {id}, \"input_length\": 4}}\n");
+        let text = [row(1), row(1), row(2), row(3)].concat();
+        let seen = read(&FORMAT, source(&text).with_conversations_max(Some(2)));
+        let ids: Vec<_> = seen.conversations.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(ids, ["1", "1", "2"]);
+    }
+
+    #[test]
+    fn dates_become_times_since_the_first() {
+        let row = |id, time| {
+            format!("{{\"chat_id\": {id}, \"timestamp\": {time}, \"input_length\": 4}}\n")
+        };
+        let text = [row(1, 1_700_000_000_u64), row(2, 1_700_000_002), row(3, 5)].concat();
+        let seen = rows(&text);
+        let times = seen.conversations.iter().map(|it| it.recorded[0].sent_at_ns.unwrap().0);
+        assert_eq!(times.collect::<Vec<_>>(), [0, 2_000_000_000, 0]);
+        let expect = "in.data: timestamp is earlier than that of the first row; such rows count as \
+                      sent with the first";
+        assert_eq!(seen.remarks, [expect]);
+    }
+
+    #[test]
+    fn skips_are_handed_out_as_they_come() {
+        let mut items = (FORMAT.read)(source(&format!("{{}}\n{ROW}}}"))).unwrap();
+        assert!(matches!(items.next(), Some(Ok(Item::Skipped(_)))));
+        assert!(matches!(items.next(), Some(Err(_))));
     }
 
     fn rows(text: &str) -> Seen {

@@ -7,23 +7,35 @@ use turnbench_model::{Nanos, RecordedTurn};
 
 use super::{Item, Skipped};
 use crate::json_file::Node;
+use crate::trace_text::TEXT_TOKENS_MAX;
 use crate::{Warning, WorkloadError};
 
-/// The lengths of a request: a trace without them has nothing. A recorded answer length is exact.
+/// The lengths of a request: a trace without them has nothing, and of lengths that no text is made
+/// of ([`TEXT_TOKENS_MAX`]) nothing comes. A recorded answer length is exact.
 pub(crate) fn lengths(prompt: &Node, answer: &Node) -> Result<RecordedTurn, Skipped> {
     let none = || Skipped::new("no prompt length", prompt.refuse(ALLOWED_TOKENS));
     let turn = RecordedTurn {
-        prompt_tokens: Some(count(prompt, "prompt without tokens")?.ok_or_else(none)?),
+        prompt_tokens: Some(length(prompt, "prompt without tokens")?.ok_or_else(none)?),
         standalone: true,
         ..RecordedTurn::default()
     };
-    Ok(match count(answer, "answer without tokens")? {
+    Ok(match length(answer, "answer without tokens")? {
         Some(tokens) => turn.with_answer_tokens(tokens),
         None => turn,
     })
 }
 
 const ALLOWED_TOKENS: &str = "a whole number of tokens, from 1";
+
+/// A [`count`] of tokens of which text can be made.
+fn length(node: &Node, zero: &'static str) -> Result<Option<u32>, Skipped> {
+    let tokens = count(node, zero)?;
+    if tokens.is_some_and(|tokens| u64::from(tokens) > TEXT_TOKENS_MAX) {
+        let error = node.refuse(&format!("at most {TEXT_TOKENS_MAX} tokens"));
+        return Err(Skipped::new("prompt or answer too long", error));
+    }
+    Ok(tokens)
+}
 
 /// A number of tokens; `zero` is the reason for a skip where it is 0.
 pub(crate) fn count(node: &Node, zero: &'static str) -> Result<Option<u32>, Skipped> {
@@ -167,6 +179,9 @@ where
     }
 }
 
+/// Times from here on (2001) are dates, and not times since the beginning of a trace.
+pub(crate) const DATES_FROM: Nanos = Nanos(1_000_000_000_000_000_000);
+
 /// Makes times of day, or since who knows when, times since the first row.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
@@ -185,9 +200,78 @@ impl Clock {
     ) -> (Option<Nanos>, Option<Item>) {
         let Some(time) = time else { return (None, None) };
         let first = *self.first.get_or_insert(time);
+        self.since(first, time, row, key)
+    }
+
+    /// [`Clock::since_first`] where the first time is a date ([`DATES_FROM`]). Other times are
+    /// since the beginning of the trace already, and stay as they are.
+    pub(crate) fn since_first_date(
+        &mut self,
+        time: Option<Nanos>,
+        row: &Node,
+        key: &str,
+    ) -> (Option<Nanos>, Option<Item>) {
+        let Some(time) = time else { return (None, None) };
+        let first = if time >= DATES_FROM { time } else { Nanos(0) };
+        let first = *self.first.get_or_insert(first);
+        self.since(first, time, row, key)
+    }
+
+    fn since(
+        &mut self,
+        first: Nanos,
+        time: Nanos,
+        row: &Node,
+        key: &str,
+    ) -> (Option<Nanos>, Option<Item>) {
         let problem =
             "is earlier than that of the first row; such rows count as sent with the first";
         let remark = if time < first { self.remarks.once(row, key, problem) } else { None };
         (Some(Nanos(time.0.saturating_sub(first.0))), remark.map(Item::Remark))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+    use turnbench_model::Nanos;
+
+    use super::{Clock, DATES_FROM, lengths};
+    use crate::json_file::Node;
+
+    fn refusal(row: &Value) -> Option<String> {
+        let row = Node::root(Path::new("f"), row);
+        let read = lengths(&row.key("prompt"), &row.key("answer"));
+        read.err().map(|skipped| format!("{}: {}", skipped.reason, skipped.error))
+    }
+
+    #[test]
+    fn lengths_that_no_text_has_are_refused() {
+        assert_eq!(refusal(&json!({"prompt": 1 << 24, "answer": 1 << 24})), None);
+        let expect = "prompt or answer too long: f: prompt is 16777217, allowed is at most \
+                      16777216 tokens";
+        assert_eq!(refusal(&json!({"prompt": (1 << 24) + 1})).unwrap(), expect);
+        let expect = "prompt or answer too long: f: answer is 99999999, allowed is at most \
+                      16777216 tokens";
+        assert_eq!(refusal(&json!({"prompt": 1, "answer": 99_999_999})).unwrap(), expect);
+    }
+
+    fn check_dates(times: &[u64], expect: &[u64]) {
+        let value = json!({});
+        let row = Node::root(Path::new("f"), &value);
+        let mut clock = Clock::default();
+        let mut since = |&time| clock.since_first_date(Some(Nanos(time)), &row, "t").0.unwrap().0;
+        let seen: Vec<u64> = times.iter().map(&mut since).collect();
+        assert_eq!(seen, expect);
+    }
+
+    #[test]
+    fn dates_become_times_since_the_first_and_other_times_stay() {
+        check_dates(&[5, 3, 9], &[5, 3, 9]);
+        let first = DATES_FROM.0;
+        check_dates(&[first, first + 7, first - 1], &[0, 7, 0]);
+        check_dates(&[5, first], &[5, first]);
     }
 }

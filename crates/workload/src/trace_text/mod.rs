@@ -4,6 +4,10 @@
 //! A block is a run of words that the tokenizer keeps as one token each, whatever stands beside
 //! them. Its name's digits in base "number of words" come first, the rest is pseudo-random from
 //! seed and name. What no name covers is unique to its conversation and turn.
+//!
+//! Names are sure to differ where all digits fit: in whole blocks, and in a last block of which the
+//! prompt has that many tokens (7 where there are 1024 words, 13 where there are 32). One that is cut
+//! off after fewer may begin like another block, and then counts as shared with it.
 
 mod error;
 mod random;
@@ -22,7 +26,7 @@ use vocabulary::{Text, Vocabulary};
 use crate::WorkloadError;
 
 /// Most tokens of one text.
-const TEXT_TOKENS_MAX: u64 = 1 << 24;
+pub(crate) const TEXT_TOKENS_MAX: u64 = 1 << 24;
 
 /// Texts are tokenized again, all of them, until so many prompt tokens were checked ...
 const CHECKED_TOKENS: u64 = 1 << 18;

@@ -43,7 +43,8 @@ impl Runs {
     /// The first `tokens` tokens of the block `id`, which [`Runs::id_max`] allows.
     ///
     /// The name's digits come first, lowest first, so that different blocks differ for certain and
-    /// most of them in their first word.
+    /// most of them in their first word. Of fewer tokens than there are digits the beginning alone
+    /// is there, which blocks may have in common.
     pub(super) fn push_block(&self, text: &mut Text, id: u64, tokens: u32, block_size: u32) {
         let base = self.vocabulary.len() as u64;
         let is_spelled = block_size < self.digits;

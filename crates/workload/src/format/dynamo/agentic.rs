@@ -5,7 +5,7 @@
 //!
 //! The requests of a session of a play are a conversation, `<play>/<session>`, in file order. Kept:
 //! lengths, block names (which mean something within their play only; they are counted on from play
-//! to play), the delay of a `sequence` as the think time, the answer's time, and `spawn` and `join`
+//! to play, or numbered where they are hashes), the delay of a `sequence` as the think time, the answer's time, and `spawn` and `join`
 //! as the place in the parent. Lost: other dependencies, and the delay of spawns and joins.
 
 use std::collections::BTreeMap;
@@ -13,39 +13,18 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use turnbench_model::{Parent, RecordedTurn};
 
+use super::super::gathered::Gather;
+use super::super::local_ids::LocalIds;
 use super::super::row_groups::id_of;
 use super::super::trace::{count, hash_ids, lengths};
 use super::super::units::millis;
-use super::super::{Item, Skipped, Source};
+use super::super::{Item, Row, Skipped};
 use super::{AGENTIC, Call, Sessions, text};
 use crate::WorkloadError;
 use crate::json_file::Node;
 
 /// Tokens of a block where the header does not say.
 const BLOCK_SIZE: u32 = 512;
-
-pub(super) fn items(source: Source) -> Result<Vec<Item>, WorkloadError> {
-    let mut sessions = Sessions::new(source.conversations_max());
-    let mut plays = Plays::default();
-    let mut items = Vec::new();
-    let mut block_size = BLOCK_SIZE;
-    for row in source.rows() {
-        let row = row?;
-        let value = row.value()?;
-        let node = row.node(&value);
-        let read = if value.get("schema").is_some() {
-            header(&node).map(|size| block_size = size.unwrap_or(block_size))
-        } else {
-            plays.add(&node, &value, block_size, &mut sessions)
-        };
-        if let Err(skipped) = read {
-            items.push(Item::Skipped(skipped));
-        }
-    }
-    plays.finish(&mut sessions);
-    items.extend(sessions.all.into_iter().map(super::Session::conversation));
-    Ok(items)
-}
 
 /// The size of blocks.
 fn header(row: &Node) -> Result<Option<u32>, Skipped> {
@@ -61,12 +40,13 @@ fn header(row: &Node) -> Result<Option<u32>, Skipped> {
 }
 
 /// What is known of the plays.
-#[derive(Debug, Default)]
-struct Plays {
-    /// Index of each play's ids, by name.
+#[derive(Debug)]
+pub(super) struct Plays {
+    sessions: Sessions,
+    /// Tokens of a block.
+    block_size: u32,
+    /// Number of each play, by name.
     index: BTreeMap<String, usize>,
-    /// One more than the highest id of each.
-    ids_end: Vec<u64>,
     /// Play of each session.
     of_session: Vec<usize>,
     /// Session and turn (from 1) of each request, by play and id.
@@ -76,14 +56,39 @@ struct Plays {
     joins: Vec<(usize, u32, String)>,
 }
 
+impl Gather for Plays {
+    fn take(&mut self, row: &Row) -> Result<Vec<Item>, WorkloadError> {
+        let value = row.value()?;
+        let node = row.node(&value);
+        let read = if value.get("schema").is_some() {
+            header(&node).map(|size| self.block_size = size.unwrap_or(self.block_size))
+        } else {
+            self.add(&node, &value)
+        };
+        Ok(read.err().map(Item::Skipped).into_iter().collect())
+    }
+
+    fn finish(mut self) -> Box<dyn Iterator<Item = Item> + Send> {
+        self.link();
+        self.rename_blocks();
+        self.sessions.into_items()
+    }
+}
+
 impl Plays {
-    fn add(
-        &mut self,
-        row: &Node,
-        value: &Value,
-        block_size: u32,
-        sessions: &mut Sessions,
-    ) -> Result<(), Skipped> {
+    pub(super) fn new(sessions: Sessions) -> Self {
+        Self {
+            sessions,
+            block_size: BLOCK_SIZE,
+            index: BTreeMap::new(),
+            of_session: Vec::new(),
+            requests: BTreeMap::new(),
+            spawns: Vec::new(),
+            joins: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, row: &Node, value: &Value) -> Result<(), Skipped> {
         row.object().map_err(|error| Skipped::new("no object", error))?;
         let named = |key: &str| {
             id_of(value, key).ok_or_else(|| {
@@ -107,16 +112,15 @@ impl Plays {
         for dependency in dependencies.iter().filter(|it| relation(it) == Some("sequence")) {
             turn.think_time_ns = millis(&dependency.key("delay_ms"))?;
         }
-        let Some(place) = sessions.place(&format!("{play}/{session}"), block_size) else {
+        let Some(place) = self.sessions.place(&play, &session, self.block_size) else {
             return Ok(());
         };
-        let play = self.play(play);
+        let new = self.index.len();
+        let play = *self.index.entry(play).or_insert(new);
         if place == self.of_session.len() {
             self.of_session.push(play);
         }
-        let end = turn.hash_ids.iter().max().map_or(0, |id| id.wrapping_add(1));
-        self.ids_end[play] = self.ids_end[play].max(end);
-        let calls = &mut sessions.all[place].calls;
+        let calls = &mut self.sessions.all[place].calls;
         calls.push(Call { turn, end: None });
         let number = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         self.requests.insert((play, request), (place, number));
@@ -131,17 +135,9 @@ impl Plays {
         Ok(())
     }
 
-    fn play(&mut self, name: String) -> usize {
-        let new = self.ids_end.len();
-        let play = *self.index.entry(name).or_insert(new);
-        if play == new {
-            self.ids_end.push(0);
-        }
-        play
-    }
-
-    /// Links sessions to their parents, and gives each play ids of its own.
-    fn finish(&self, sessions: &mut Sessions) {
+    /// Links sessions to their parents.
+    fn link(&mut self) {
+        let sessions = &mut self.sessions;
         for (child, other) in &self.spawns {
             let play = self.of_session[*child];
             let spawner = self.requests.get(&(play, other.clone())).copied();
@@ -156,15 +152,18 @@ impl Plays {
             let id = sessions.all[parent].id.clone();
             sessions.all[*child].parent = Some(Parent { id, after_turn, before_turn });
         }
-        let mut before = 0_u64;
-        let mut ids_before = Vec::with_capacity(self.ids_end.len());
-        for end in &self.ids_end {
-            ids_before.push(before);
-            before = before.wrapping_add(*end);
+    }
+
+    /// Gives each play block names of its own.
+    fn rename_blocks(&mut self) {
+        let mut of_play: Vec<Vec<&mut Vec<u64>>> = Vec::new();
+        of_play.resize_with(self.index.len(), Vec::new);
+        for (session, &play) in self.sessions.all.iter_mut().zip(&self.of_session) {
+            of_play[play].extend(session.calls.iter_mut().map(|call| &mut call.turn.hash_ids));
         }
-        for (session, &play) in sessions.all.iter_mut().zip(&self.of_session) {
-            let ids = session.calls.iter_mut().flat_map(|call| &mut call.turn.hash_ids);
-            ids.for_each(|id| *id = id.wrapping_add(ids_before[play]));
+        let mut local_ids = LocalIds::default();
+        for lists in &mut of_play {
+            local_ids.rename(lists);
         }
     }
 }

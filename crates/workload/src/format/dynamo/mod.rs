@@ -6,17 +6,18 @@
 //! - `dynamo.agentic_mooncake` of version 2: requests that wait for one another, after a header;
 //!   see [`agentic`].
 //!
-//! Requests of a session are the turns of a conversation, and prompts are whole. The whole file is
-//! read before the first conversation is handed out.
+//! Requests of a session are the turns of a conversation, and prompts are whole. Conversations are
+//! handed out at the end of the file.
 
 mod agentic;
 mod requests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use turnbench_model::{Conversation, Nanos, Parent, RecordedTurn};
 
+use super::gathered::Gathered;
 use super::{Format, Item, Peek, Reader, Source};
 use crate::WorkloadError;
 
@@ -42,21 +43,12 @@ fn has_schema(peek: &Peek, schema: &str) -> bool {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let mut source = Some(source);
-    // Begins when the first conversation is asked for.
-    Ok(Box::new(std::iter::from_fn(move || source.take().map(items)).flatten()))
-}
-
-fn items(source: Source) -> Vec<Result<Item, WorkloadError>> {
-    let items = if has_schema(source.peek(), AGENTIC) {
-        agentic::items(source)
+    let sessions = Sessions::new(source.conversations_max());
+    Ok(if has_schema(source.peek(), AGENTIC) {
+        Box::new(Gathered::new(source, agentic::Plays::new(sessions)))
     } else {
-        requests::items(source)
-    };
-    match items {
-        Ok(items) => items.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
-    }
+        Box::new(Gathered::new(source, requests::Requests::new(sessions)))
+    })
 }
 
 /// A request with what its place among the others follows from.
@@ -94,26 +86,46 @@ impl Session {
 struct Sessions {
     max: usize,
     all: Vec<Session>,
-    places: BTreeMap<String, usize>,
+    /// By play (empty where there are none) and name.
+    places: BTreeMap<(String, String), usize>,
+    ids: BTreeSet<String>,
 }
 
 impl Sessions {
     fn new(max: Option<usize>) -> Self {
-        Self { max: max.unwrap_or(usize::MAX), all: Vec::new(), places: BTreeMap::new() }
+        let (places, ids) = (BTreeMap::new(), BTreeSet::new());
+        Self { max: max.unwrap_or(usize::MAX), all: Vec::new(), places, ids }
     }
 
-    /// The place of a session, which begins if there are not too many.
-    fn place(&mut self, id: &str, block_size: u32) -> Option<usize> {
-        if let Some(&place) = self.places.get(id) {
+    /// The place of a session of a play, which begins if there are not too many.
+    fn place(&mut self, play: &str, session: &str, block_size: u32) -> Option<usize> {
+        let key = (play.to_owned(), session.to_owned());
+        if let Some(&place) = self.places.get(&key) {
             return Some(place);
         }
         let place = self.all.len();
         (place < self.max).then(|| {
-            let (calls, parent) = (Vec::new(), None);
-            self.all.push(Session { id: id.to_owned(), block_size, calls, parent });
-            self.places.insert(id.to_owned(), place);
+            let id = if play.is_empty() { session.to_owned() } else { format!("{play}/{session}") };
+            let (id, calls, parent) = (self.unique(&id), Vec::new(), None);
+            self.all.push(Session { id, block_size, calls, parent });
+            self.places.insert(key, place);
             place
         })
+    }
+
+    /// An id that no other session has; names may have slashes of their own.
+    fn unique(&mut self, id: &str) -> String {
+        let mut unique = id.to_owned();
+        let mut number = 2;
+        while !self.ids.insert(unique.clone()) {
+            unique = format!("{id}-{number}");
+            number += 1;
+        }
+        unique
+    }
+
+    fn into_items(self) -> Box<dyn Iterator<Item = Item> + Send> {
+        Box::new(self.all.into_iter().map(Session::conversation))
     }
 }
 

@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use turnbench_model::{Nanos, Parent, RecordedTurn};
 
+use super::super::gathered::Gather;
 use super::super::row_groups::id_of;
 use super::super::trace::{count, hash_ids, lengths};
 use super::super::units::millis;
-use super::super::{Item, Skipped, Source};
+use super::super::{Item, Row, Skipped};
 use super::{Call, REQUESTS, Sessions, text};
 use crate::WorkloadError;
 use crate::json_file::Node;
@@ -24,40 +25,47 @@ use crate::json_file::Node;
 /// Tokens of a block where a request does not say.
 const BLOCK_SIZE: u32 = 64;
 
-pub(super) fn items(source: Source) -> Result<Vec<Item>, WorkloadError> {
-    let mut sessions = Sessions::new(source.conversations_max());
-    let mut parents: BTreeMap<String, String> = BTreeMap::new();
-    let mut items = Vec::new();
-    for row in source.rows() {
-        let row = row?;
+/// Requests by session, and the sessions' parents.
+pub(super) struct Requests {
+    sessions: Sessions,
+    parents: BTreeMap<String, String>,
+}
+
+impl Requests {
+    pub(super) fn new(sessions: Sessions) -> Self {
+        Self { sessions, parents: BTreeMap::new() }
+    }
+}
+
+impl Gather for Requests {
+    fn take(&mut self, row: &Row) -> Result<Vec<Item>, WorkloadError> {
         let value = row.value()?;
         if value.is_object() && value["event_type"] != "request_end" {
-            continue;
+            return Ok(Vec::new());
         }
-        let node = row.node(&value);
-        let (block_size, call) = match call(&node) {
+        let (block_size, call) = match call(&row.node(&value)) {
             Ok(read) => read,
-            Err(skipped) => {
-                items.push(Item::Skipped(skipped));
-                continue;
-            }
+            Err(skipped) => return Ok(vec![Item::Skipped(skipped)]),
         };
         let context = &value["agent_context"];
         let id = id_of(context, "session_id").or_else(|| id_of(&value["request"], "request_id"));
         let id = id.unwrap_or_else(|| format!("row-{}", row.index));
-        if let Some(place) = sessions.place(&id, block_size) {
+        if let Some(place) = self.sessions.place("", &id, block_size) {
             if let Some(parent) = id_of(context, "parent_session_id") {
-                parents.insert(id, parent);
+                self.parents.insert(id, parent);
             }
-            sessions.all[place].calls.push(call);
+            self.sessions.all[place].calls.push(call);
         }
+        Ok(Vec::new())
     }
-    arrange(&mut sessions);
-    for (id, parent) in parents {
-        link(&mut sessions, &id, &parent);
+
+    fn finish(mut self) -> Box<dyn Iterator<Item = Item> + Send> {
+        arrange(&mut self.sessions);
+        for (id, parent) in self.parents {
+            link(&mut self.sessions, &id, &parent);
+        }
+        self.sessions.into_items()
     }
-    items.extend(sessions.all.into_iter().map(super::Session::conversation));
-    Ok(items)
 }
 
 /// A request and the size of its blocks.
@@ -109,8 +117,8 @@ fn arrange(sessions: &mut Sessions) {
 }
 
 fn link(sessions: &mut Sessions, id: &str, parent: &str) {
-    let places = (sessions.places.get(id), sessions.places.get(parent));
-    let (Some(&child), Some(&place)) = places else { return };
+    let place = |name: &str| sessions.places.get(&(String::new(), name.to_owned())).copied();
+    let (Some(child), Some(place)) = (place(id), place(parent)) else { return };
     if child == place {
         return;
     }

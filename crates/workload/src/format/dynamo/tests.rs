@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use turnbench_model::{Conversation, Nanos, Parent};
 
 use super::FORMAT;
+use crate::format::Item;
 use crate::format::testing::{mutated, read, read_anyway, sample, source, source_of_bytes};
 
 fn ids(all: &[Conversation]) -> Vec<(&str, Vec<u64>)> {
@@ -59,6 +60,27 @@ fn plays_share_nothing_and_nothing_is_its_own_parent() {
     let seen = read(&FORMAT, source(AGENTIC));
     assert_eq!(ids(&seen.conversations), [("p/s", vec![3]), ("q/s", vec![7])]);
     assert!(seen.conversations.iter().all(|it| it.parent.is_none()));
+}
+
+#[test]
+fn names_with_slashes_are_no_one_session() {
+    let row = |play, session| {
+        let turn = "\"input_length\":4,\"hash_ids\":[1],\"request_id\":\"r\"";
+        format!("{{\"play_id\":\"{play}\",\"session_id\":\"{session}\",{turn}}}\n")
+    };
+    let text = [AGENTIC.lines().next().unwrap(), "\n", &row("a/b", "c"), &row("a", "b/c")].concat();
+    let seen = read(&FORMAT, source(&text));
+    assert_eq!(ids(&seen.conversations), [("a/b/c", vec![1]), ("a/b/c-2", vec![3])]);
+}
+
+#[test]
+fn skips_are_handed_out_as_they_come() {
+    for text in [AGENTIC, REQUESTS] {
+        let text = format!("{}\n5\n}}", text.lines().next().unwrap());
+        let mut items = (FORMAT.read)(source(&text)).unwrap();
+        assert!(matches!(items.next(), Some(Ok(Item::Skipped(_)))));
+        assert!(matches!(items.next(), Some(Err(_))));
+    }
 }
 
 fn check_skip(row: &str, expect: &str) {

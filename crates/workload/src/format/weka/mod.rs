@@ -9,7 +9,8 @@
 //! Kept: all of these. A trace is a conversation, and each sub-agent another one (`<id>/<agent
 //! id>`) with its parent: the turns that were sent before it began, and the first one sent after
 //! its end. Ids of the scope `local` (the usual one) mean something within their trace only; they
-//! are counted on from one trace to the next, so that traces share nothing.
+//! are counted on from one trace to the next, or numbered where they are hashes, so that traces
+//! share nothing.
 //! Lost: `input_types`, `output_types`, `stop`, the split of the prompt into tools and system
 //! prompt, and totals.
 
@@ -18,6 +19,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use turnbench_model::{Conversation, Nanos, Parent, RecordedTurn};
 
+use super::local_ids::LocalIds;
 use super::row_groups::id_of;
 use super::trace::{hash_ids, lengths};
 use super::units::seconds;
@@ -38,57 +40,73 @@ const BLOCK_SIZE: u32 = 64;
 
 fn sniff(peek: &Peek) -> bool {
     let is_request = |row: &Value| row.get("type").is_some() && row.get("t").is_some();
+    // So plain that the keys beside need not say it.
+    let is_plain = |row: &Value| {
+        let kind = row.get("type").and_then(Value::as_str);
+        let told_by = match kind {
+            Some("n" | "s") => "in",
+            Some("subagent") => "requests",
+            Some(_) | None => return false,
+        };
+        row.get("t").is_some_and(Value::is_number) && row.get(told_by).is_some()
+    };
     let requests = peek.first().get("requests").and_then(Value::as_array);
-    requests.is_some_and(|requests| requests.first().is_none_or(is_request))
-        && (peek.has_keys(&["hash_id_scope"]) || peek.has_keys(&["block_size"]))
+    requests.is_some_and(|requests| {
+        let first = requests.first();
+        first.is_some_and(is_plain)
+            || first.is_none_or(is_request)
+                && (peek.has_keys(&["hash_id_scope"]) || peek.has_keys(&["block_size"]))
+    })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let mut ids_before = 0;
+    let mut local_ids = LocalIds::default();
     Ok(Box::new(source.rows().flat_map(move |row| match row {
-        Ok(row) => items(&row, &mut ids_before),
+        Ok(row) => items(&row, &mut local_ids),
         Err(error) => vec![Err(error)],
     })))
 }
 
-/// The conversations of a trace; `ids_before` is the end of the ids of the traces before it.
-fn items(row: &Row, ids_before: &mut u64) -> Vec<Result<Item, WorkloadError>> {
+/// The conversations of a trace.
+fn items(row: &Row, local_ids: &mut LocalIds) -> Vec<Result<Item, WorkloadError>> {
     let value = match row.value() {
         Ok(value) => value,
         Err(error) => return vec![Err(error)],
     };
-    let items = trace(&row.node(&value), row.index, ids_before);
+    let items = trace(&row.node(&value), row.index, local_ids);
     items.unwrap_or_else(|skipped| vec![Item::Skipped(skipped)]).into_iter().map(Ok).collect()
 }
 
-fn trace(node: &Node, index: u64, ids_before: &mut u64) -> Result<Vec<Item>, Skipped> {
+fn trace(node: &Node, index: u64, local_ids: &mut LocalIds) -> Result<Vec<Item>, Skipped> {
     node.object().map_err(|error| Skipped::new("no object", error))?;
     let id = node.value().and_then(|value| id_of(value, "id"));
+    let block_size = super::trace::count(&node.key("block_size"), "malformed block_size")?;
     let mut reading = Reading {
-        block_size: super::trace::count(&node.key("block_size"), "malformed block_size")?
-            .unwrap_or(BLOCK_SIZE),
-        ids_before: match node.key("hash_id_scope").not_null().and_then(Value::as_str) {
-            Some("global") => 0,
-            Some(_) | None => *ids_before,
-        },
-        ids_end: *ids_before,
+        block_size: block_size.unwrap_or(BLOCK_SIZE),
         names: BTreeSet::new(),
         items: Vec::new(),
     };
     let id = id.unwrap_or_else(|| format!("row-{index}"));
-    reading.agent(node, &id, None, Nanos(0))?;
-    *ids_before = reading.ids_end;
+    if let Err(skipped) = reading.agent(node, &id, None, Nanos(0)) {
+        reading.items.push(Item::Skipped(skipped));
+    }
+    let mut ids: Vec<&mut Vec<u64>> = Vec::new();
+    for item in &mut reading.items {
+        if let Item::Conversation(conversation) = item {
+            ids.extend(conversation.recorded.iter_mut().map(|turn| &mut turn.hash_ids));
+        }
+    }
+    match node.key("hash_id_scope").not_null().and_then(Value::as_str) {
+        Some("global") => local_ids.keep(&ids),
+        Some(_) | None => local_ids.rename(&mut ids),
+    }
     Ok(reading.items)
 }
 
 /// A trace being read.
 struct Reading {
     block_size: u32,
-    /// What is added to the ids.
-    ids_before: u64,
-    /// One more than the highest id so far.
-    ids_end: u64,
     /// Names of conversations.
     names: BTreeSet<String>,
     items: Vec<Item>,
@@ -117,8 +135,9 @@ impl Reading {
             .items()
             .ok_or_else(|| Skipped::new("no requests", requests.refuse(allowed)))?;
         let (mut recorded, mut started) = (Vec::new(), Vec::new());
+        let items_before = self.items.len();
         for entry in entries {
-            match self.entry(&entry, start, recorded.len()) {
+            match read_entry(&entry, start, recorded.len()) {
                 Ok(Entry::Turn(turn)) => recorded.push(turn),
                 Ok(Entry::Agent(begin, end)) => {
                     let after_turn = u32::try_from(recorded.len()).unwrap_or(u32::MAX);
@@ -127,6 +146,7 @@ impl Reading {
                 Err(skipped) => self.items.push(Item::Skipped(skipped)),
             }
         }
+        let has_skips = self.items.len() > items_before;
         let name = self.unique(name);
         let sent: Vec<Option<Nanos>> = recorded.iter().map(|turn| turn.sent_at_ns).collect();
         let is_there = !recorded.is_empty();
@@ -140,7 +160,7 @@ impl Reading {
                 ..Conversation::new(name.clone(), Vec::new())
             };
             self.items.push(Item::Conversation(Box::new(conversation)));
-        } else if started.is_empty() {
+        } else if started.is_empty() && !has_skips {
             let error = requests.refuse("a list with one request at least");
             return Err(Skipped::new("no requests", error));
         }
@@ -170,54 +190,42 @@ impl Reading {
         }
         unique
     }
+}
 
-    fn entry(&mut self, entry: &Node, start: Nanos, turns_before: usize) -> Result<Entry, Skipped> {
-        entry.object().map_err(|error| Skipped::new("no object", error))?;
-        let kind = entry.key("type");
-        let begin = seconds(&entry.key("t"))?.map(|t| Nanos(start.0.saturating_add(t.0)));
-        match kind.not_null().and_then(Value::as_str) {
-            Some("n" | "s") => Ok(Entry::Turn(self.turn(entry, begin, turns_before)?)),
-            Some("subagent") => {
-                let begin = begin.unwrap_or(start);
-                Ok(Entry::Agent(begin, agent_end(entry, begin)?))
-            }
-            Some(_) | None => {
-                let error = kind.refuse("\"n\", \"s\" or \"subagent\"");
-                Err(Skipped::new("unknown request type", error))
-            }
+fn read_entry(entry: &Node, start: Nanos, turns_before: usize) -> Result<Entry, Skipped> {
+    entry.object().map_err(|error| Skipped::new("no object", error))?;
+    let kind = entry.key("type");
+    let begin = seconds(&entry.key("t"))?.map(|t| Nanos(start.0.saturating_add(t.0)));
+    match kind.not_null().and_then(Value::as_str) {
+        Some("n" | "s") => Ok(Entry::Turn(read_turn(entry, begin, turns_before)?)),
+        Some("subagent") => {
+            let begin = begin.unwrap_or(start);
+            Ok(Entry::Agent(begin, agent_end(entry, begin)?))
+        }
+        Some(_) | None => {
+            let error = kind.refuse("\"n\", \"s\" or \"subagent\"");
+            Err(Skipped::new("unknown request type", error))
         }
     }
+}
 
-    fn turn(
-        &mut self,
-        entry: &Node,
-        sent_at_ns: Option<Nanos>,
-        turns_before: usize,
-    ) -> Result<RecordedTurn, Skipped> {
-        let ids_node = entry.key("hash_ids");
-        let mut hash_ids = hash_ids(&ids_node)?;
-        for id in &mut hash_ids {
-            let moved = self.ids_before.checked_add(*id).filter(|&moved| moved < u64::MAX);
-            *id = moved.ok_or_else(|| {
-                let allowed = "ids of a trace counted from 0 or 1";
-                Skipped::new("malformed hash_ids", ids_node.refuse(allowed))
-            })?;
-        }
-        let lengths = lengths(&entry.key("in"), &entry.key("out"))?;
-        let end = hash_ids.iter().max().map_or(0, |&id| id + 1);
-        self.ids_end = self.ids_end.max(end);
-        // The first request waited for nothing.
-        let think_time_ns = seconds(&entry.key("think_time"))?.filter(|_| turns_before > 0);
-        Ok(RecordedTurn {
-            sent_at_ns,
-            think_time_ns,
-            latency_ns: seconds(&entry.key("api_time"))?,
-            ttft_ns: seconds(&entry.key("ttft"))?,
-            model: entry.key("model").value().and_then(Value::as_str).map(str::to_owned),
-            hash_ids,
-            ..lengths
-        })
-    }
+fn read_turn(
+    entry: &Node,
+    sent_at_ns: Option<Nanos>,
+    turns_before: usize,
+) -> Result<RecordedTurn, Skipped> {
+    let lengths = lengths(&entry.key("in"), &entry.key("out"))?;
+    // The first request waited for nothing.
+    let think_time_ns = seconds(&entry.key("think_time"))?.filter(|_| turns_before > 0);
+    Ok(RecordedTurn {
+        sent_at_ns,
+        think_time_ns,
+        latency_ns: seconds(&entry.key("api_time"))?,
+        ttft_ns: seconds(&entry.key("ttft"))?,
+        model: entry.key("model").value().and_then(Value::as_str).map(str::to_owned),
+        hash_ids: hash_ids(&entry.key("hash_ids"))?,
+        ..lengths
+    })
 }
 
 enum Entry {

@@ -109,8 +109,8 @@ fn odd_requests_are_skipped_by_reason() {
     check_skip(r#"{"type": "n", "in": 4, "out": 0}"#, "answer without tokens: ");
     check_skip(r#"{"type": "n", "in": 4, "t": -1}"#, "malformed time: in.data:1: requests[0].t");
     check_skip(
-        r#"{"type": "n", "in": 4, "hash_ids": [18446744073709551615]}"#,
-        "malformed hash_ids: in.data:1: requests[0].hash_ids is a list of 1",
+        r#"{"type": "n", "in": 4, "hash_ids": [18446744073709551616]}"#,
+        "malformed hash_ids: in.data:1: requests[0].hash_ids[0] is 1.8446744073709552e+19",
     );
     check_skip(r#"{"type": "subagent", "agent_id": "x"}"#, "no requests: ");
     check_skip(r#"{"type": "subagent", "agent_id": "x", "requests": []}"#, "no requests: ");
@@ -130,6 +130,57 @@ fn a_trace_without_requests_is_skipped() {
              tokens, from 1",
         ]
     );
+}
+
+#[test]
+fn every_bad_request_is_told_where_all_are_bad() {
+    let text = r#"{"block_size": 4, "requests": [{"t": 0, "type": "n", "in": 0}, 5]}
+        {"id": "b", "requests": [{"type": "n", "in": 4}]}"#;
+    let seen = read(&FORMAT, source(text));
+    assert_eq!(
+        seen.skips,
+        [
+            "prompt without tokens: in.data:1: requests[0].in is 0, allowed is a whole number of \
+             tokens, from 1",
+            "no object: in.data:1: requests[1] is 5, allowed is a JSON object",
+        ]
+    );
+    assert_eq!(seen.conversations.len(), 1);
+}
+
+#[test]
+fn hashes_spoil_no_trace_that_follows() {
+    let trace = |id: u64| {
+        format!(
+            "{{\"requests\": [{{\"t\": 0, \"type\": \"n\", \"in\": 9, \"hash_ids\": [{id}]}}]}}\n"
+        )
+    };
+    let text: String = [u64::MAX, 1 << 63, 7].map(trace).concat();
+    let seen = read(&FORMAT, source(&text));
+    assert_eq!((seen.skips.len(), &seen.error), (0, &None));
+    let ids: Vec<_> = seen.conversations.iter().map(|it| &it.recorded[0].hash_ids[..]).collect();
+    assert_eq!(ids, [&[0][..], &[1], &[9]]);
+}
+
+#[test]
+fn requests_tell_what_it_is_without_other_keys() {
+    let is_mine = |text: &str| (FORMAT.sniff)(source(text).peek());
+    assert!(is_mine(r#"{"id": "T", "requests": [{"t": 0, "type": "n", "in": 64, "out": 3}]}"#));
+    assert!(is_mine(r#"{"requests": [{"t": 0.5, "type": "subagent", "requests": []}]}"#));
+    assert!(is_mine(r#"{"requests": [], "block_size": 64}"#));
+    // The keys beside may lie beyond what is looked at.
+    let request =
+        "{\"t\": 0, \"type\": \"s\", \"in\": 64, \"hash_ids\": [1, 2, 3]}, ".repeat(1 << 15);
+    let late = format!("{{\"requests\": [{request}{{}}], \"block_size\": 64}}");
+    assert!(late.len() > 1 << 20 && is_mine(&late));
+    for text in [
+        r#"{"requests": []}"#,
+        r#"{"requests": [{"t": 0, "type": "x", "in": 64}]}"#,
+        r#"{"requests": [{"t": "noon", "type": "n", "in": 64}]}"#,
+        r#"{"requests": [{"type": "n", "in": 64}]}"#,
+    ] {
+        assert!(!is_mine(text), "{text}");
+    }
 }
 
 proptest! {
