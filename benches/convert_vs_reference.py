@@ -34,7 +34,8 @@ def prepare(args: argparse.Namespace) -> None:
     """Writes a dump of the shape that ShareGPT's has: questions of some hundred characters, answers
     of one or two thousand with lists, quotes and code, conversations in parts that stand anywhere.
     In two of three conversations every message has a character outside ASCII, for the reference
-    drops all others; some parts begin with an answer."""
+    drops all others; some parts begin with an answer. Their numbers are those of their first
+    messages, as in ShareGPT's."""
     draw = random.Random(20230401)
     text = args.text.read_text()
     items, size, number = [], 0, 0
@@ -42,14 +43,16 @@ def prepare(args: argparse.Namespace) -> None:
         number += 1
         mark = draw.choice((" – ", " é ", " 日本語 ")) if draw.random() < 2 / 3 else ""
         key = f"{number:07x}"
-        for part in range(draw.choice((1, 1, 1, 2, 2, 3))):
+        first = 0
+        for _ in range(draw.choice((1, 1, 1, 2, 2, 3))):
             entries = []
-            if part and draw.random() < 0.2:
+            if first and draw.random() < 0.2:
                 entries.append({"from": "gpt", "value": passage(draw, text, 1500) + mark})
             for _ in range(draw.randint(1, 5)):
                 entries.append({"from": "human", "value": passage(draw, text, 300) + mark})
                 entries.append({"from": "gpt", "value": passage(draw, text, 1800) + mark})
-            items.append({"id": f"{key}_{part}", "conversations": entries})
+            items.append({"id": f"{key}_{first}", "conversations": entries})
+            first += len(entries)
             size += sum(len(entry["value"].encode()) + 70 for entry in entries)
     draw.shuffle(items)
     with args.prepare.open("w", encoding="utf-8") as file:

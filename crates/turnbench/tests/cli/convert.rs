@@ -102,7 +102,7 @@ fn turns(speakers: &[(&str, &str)]) -> Value {
 
 fn dump() -> Value {
     json!([
-        {"id": "a_1", "conversations": turns(&[("human", "three"), ("gpt", "four")])},
+        {"id": "a_2", "conversations": turns(&[("human", "three"), ("gpt", "four")])},
         {"id": "b_0", "conversations": turns(&[("human", "q"), ("robot", "x")])},
         {"id": "a_0", "conversations": turns(&[("human", "one"), ("gpt", "two")])},
         {"id": "c", "conversations": turns(&[("human", "é"), ("gpt", "ü"), ("human", "left")])},
@@ -251,7 +251,7 @@ fn what_cannot_be_is_refused() {
         &[&head[..], &["--compat", "vllm", "--ascii", "any"]].concat(),
         "--ascii changes what the reference does; it cannot be used with --compat vllm",
     );
-    refuse(&[&head[..], &["--max-model-len", "9"]].concat(), "limits in tokens need a tokenizer");
+    refuse(&[&head[..], &["--max-model-len", "9"]].concat(), "a limit in tokens is set, which needs a tokenizer");
     refuse(&[&head[..], &["--min-turns", "99"]].concat(), "has no conversation that is kept");
     refuse(&["sharegpt", "basic.json", "none/out.json"], "cannot write 'none/out.json'");
     refuse(&["sharegpt", "none.json", "out.json"], "cannot read none.json");

@@ -19,10 +19,10 @@
 //! order of N wherever they stand in the file. A part may begin with the speaker who ended the one
 //! before. The reference drops the later of these two messages. Here the one without a counterpart goes:
 //! of two questions the first, for what follows answers the second; of two answers the second, for its
-//! question is missing. Numbers are not always those of parts; they are taken for names of whole
-//! conversations, when they don't count messages as `split_long_conversation.py` does and there are
-//! more than [`parts::PARTS_MAX`] of a key, or the file has one key alone and each of its items is a
-//! conversation on its own (`identity_0`, `identity_1`, … in FastChat's dummy file).
+//! question is missing. Numbers are not always those of parts (`math_0`, `math_1`, … may be whole
+//! conversations). They are when they count messages, as `split_long_conversation.py` has them, though
+//! some parts be missing; or when there are up to [`parts::PARTS_MAX`] of a key and one was cut within
+//! an exchange, so that it begins with an answer or ends with a question. All else are conversations.
 //!
 //! A file of which none of the first rows has such an id is read row by row. Any other is read through
 //! once for an index, for the parts may be anywhere.
@@ -104,11 +104,9 @@ struct Groups {
 impl Merging {
     fn next_item(&mut self) -> Result<Option<Item>, WorkloadError> {
         if let Some(source) = self.pending.take() {
-            let max = source.conversations_max().unwrap_or(usize::MAX);
             let index = Index::build(Store::of(source)?, &LIST_KEYS, "from")?;
-            let mut groups = parts::groups(&index);
-            groups.truncate(max);
-            self.groups = Some(Groups { index, left: groups.into_iter(), ready: Vec::new() });
+            let left = parts::groups(&index).into_iter();
+            self.groups = Some(Groups { index, left, ready: Vec::new() });
         }
         self.groups.as_mut().map_or(Ok(None), Groups::next_item)
     }
@@ -178,15 +176,28 @@ fn handed_out(made: Result<Conversation, Skipped>) -> Item {
     }
 }
 
-/// The row's value; a row is skipped that is JSON, but holds what no text can.
+/// The row's value; a row is skipped that is JSON, but holds what cannot be kept.
 fn parsed(row: &Row) -> Result<Result<Value, Skipped>, WorkloadError> {
     match row.value() {
         Ok(value) => Ok(Ok(value)),
         Err(error) if row.parse::<IgnoredAny>().is_ok() => {
-            Ok(Err(Skipped::new("half of a surrogate pair, which no text can hold", error)))
+            Ok(Err(Skipped::new(unkept(&error), error)))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Why a row that is JSON cannot be kept.
+fn unkept(error: &WorkloadError) -> &'static str {
+    let WorkloadError::Row { problem, .. } = error else { return "value that cannot be kept" };
+    let reasons = [
+        ("surrogate", "half of a surrogate pair, which no text can hold"),
+        ("hex escape", "half of a surrogate pair, which no text can hold"),
+        ("number out of range", "number too large"),
+        ("recursion limit", "nested too deep"),
+    ];
+    let reason = reasons.into_iter().find(|(part, _)| problem.contains(part));
+    reason.map_or("value that cannot be kept", |(_, reason)| reason)
 }
 
 /// The conversation that these items are the parts of, in order.

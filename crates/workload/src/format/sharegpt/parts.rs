@@ -1,10 +1,12 @@
+use std::cmp::Ordering;
+
 use rustc_hash::FxHashMap;
 
 use crate::sharegpt::{Field, Index};
 
-/// Most parts of one conversation, where nothing else tells that numbers are those of parts. The
-/// context windows of the models that dumps were cut for (2,048 tokens) make a part of a few
-/// kilobytes; few conversations have more than a dozen.
+/// Most parts of one conversation, where their numbers do not tell that they are parts. The context
+/// windows of the models that dumps were cut for (2,048 tokens) make a part of a few kilobytes; few
+/// conversations have more than a dozen.
 pub(super) const PARTS_MAX: usize = 64;
 
 /// Items that make a conversation.
@@ -51,7 +53,6 @@ pub(super) fn groups(index: &Index) -> Vec<Group> {
             groups.push(Group { id: id(index, item), items: vec![item], repeated: Vec::new() });
         }
     }
-    let is_only_key = keyed.len() == 1 && groups.is_empty();
     for (key, mut parts) in keyed {
         parts.sort_unstable();
         let mut repeated = Vec::new();
@@ -60,7 +61,7 @@ pub(super) fn groups(index: &Index) -> Vec<Group> {
             repeated.extend(is_repeated.then_some(*item));
             is_repeated
         });
-        if parts.len() > 1 && are_parts(index, &parts, is_only_key) {
+        if parts.len() > 1 && are_parts(index, &parts) {
             let id = String::from_utf8_lossy(key).into_owned();
             let items = parts.into_iter().map(|(_, item)| item).collect();
             groups.push(Group { id, items, repeated });
@@ -77,30 +78,38 @@ pub(super) fn groups(index: &Index) -> Vec<Group> {
 }
 
 /// Whether numbers are those of parts, rather than of conversations that share a name.
-fn are_parts(index: &Index, parts: &[(u64, u32)], is_only_key: bool) -> bool {
-    if count_messages(index, parts) {
-        return true;
-    }
-    let all_whole = || parts.iter().all(|&(_, item)| is_whole(index, item));
-    parts.len() <= PARTS_MAX && !(is_only_key && all_whole())
+fn are_parts(index: &Index, parts: &[(u64, u32)]) -> bool {
+    count_messages(index, parts) || parts.len() <= PARTS_MAX && are_cut(index, parts)
 }
 
 /// Whether each number is that of the part's first message, as `split_long_conversation.py` has it.
+/// Dumps were cleaned after they were cut, so parts may be missing, but not most of them.
 fn count_messages(index: &Index, parts: &[(u64, u32)]) -> bool {
-    parts.windows(2).all(|pair| {
+    let (mut follows, mut gaps) = (0, 0);
+    for pair in parts.windows(2) {
         let (number, item) = pair[0];
         let Field::Is(count) = index.items()[item as usize].messages else { return false };
-        pair[1].0 == number + u64::from(count)
-    })
+        match pair[1].0.cmp(&(number + u64::from(count))) {
+            Ordering::Less => return false,
+            Ordering::Equal => follows += 1,
+            Ordering::Greater => gaps += 1,
+        }
+    }
+    follows >= gaps
 }
 
-/// Whether an item begins with a question and ends with somebody else.
-fn is_whole(index: &Index, item: u32) -> bool {
-    let item = &index.items()[item as usize];
+/// Whether the text was cut within an exchange: a part begins with an answer, or one before others
+/// ends with what is to be answered.
+fn are_cut(index: &Index, parts: &[(u64, u32)]) -> bool {
+    let item = |&(_, item): &(u64, u32)| &index.items()[item as usize];
     // Without speakers it is of role/content entries, which are never cut.
-    item.first.is_empty()
-        || matches!(&*item.first, b"\"human\"" | b"\"user\"" | b"\"system\"")
-            && item.first != item.last
+    let begins_late = |part| {
+        let first = &*item(part).first;
+        !first.is_empty() && !matches!(first, b"\"human\"" | b"\"user\"" | b"\"system\"")
+    };
+    let ends_early =
+        |part| matches!(&*item(part).last, b"\"human\"" | b"\"user\"" | b"\"function_call\"");
+    parts[1..].iter().any(begins_late) || parts[..parts.len() - 1].iter().any(ends_early)
 }
 
 /// The whole id of an item.

@@ -52,10 +52,10 @@ fn check(items: &[Value], conversations: &[&str], skips: &[&str]) {
 fn parts_are_joined_in_order_wherever_they_stand() {
     check(
         &[
-            item("a_1", "hg", "y"),
+            item("a_2", "hg", "y"),
             item("b", "hg", "b"),
             item("a_0", "hg", "x"),
-            item("c_d_2", "hg", "d"),
+            item("c_d_8", "hg", "d"),
             item("c_d_10", "hg", "e"),
         ],
         &["a: u=x0 a=x1 u=y0 a=y1", "b: u=b0 a=b1", "c_d: u=d0 a=d1 u=e0 a=e1"],
@@ -93,9 +93,22 @@ fn numbers_may_be_names_of_whole_conversations() {
         &["a_0: u=x0 a=x1", "a_1: u=y0 a=y1"],
         &[],
     );
+    // However many names there are.
+    let sets = ["math", "chat"].map(|set| (0..10).map(move |number| format!("{set}_{number}")));
+    let items: Vec<Value> = sets.into_iter().flatten().map(|id| item(&id, "hg", "x")).collect();
+    assert_eq!(read(&FORMAT, source(&Value::from(items).to_string())).conversations.len(), 20);
+    // One that lacks its last answer or its first question says nothing of the others.
+    check(
+        &[item("a_0", "ghg", "x"), item("a_1", "hg", "y"), item("a_2", "hgh", "z")],
+        &["a_0: u=x1 a=x2", "a_1: u=y0 a=y1", "a_2: u=z0 a=z1"],
+        &[],
+    );
     // Numbers that count messages are certain, and so is a part that begins with an answer.
     let certain = ["a: u=x0 a=x1 u=y0 a=y1"];
     check(&[item("a_0", "hg", "x"), item("a_2", "hg", "y")], &certain, &[]);
+    let missing = ["a: u=x0 a=x1 u=y0 a=y1 u=z0 a=z1"];
+    let items = [item("a_0", "hg", "x"), item("a_2", "hg", "y"), item("a_8", "hg", "z")];
+    check(&items, &missing, &[]);
     let certain = ["a: u=x0 a=x1 u=y1 a=y2"];
     check(&[item("a_0", "hg", "x"), item("a_1", "ghg", "y")], &certain, &[]);
     let many: Vec<Value> = (0..=super::parts::PARTS_MAX)
@@ -129,7 +142,7 @@ fn odd_items_are_skipped_with_their_place() {
     empty["conversations"][0]["value"] = "".into();
     let items = [
         item("a_0", "hr", "x"),
-        item("a_1", "hg", "x"),
+        item("a_2", "hg", "x"),
         json!({"id": "b_0"}),
         json!({"id": "c_0", "conversations": {}}),
         json!(5),
@@ -152,7 +165,7 @@ fn odd_items_are_skipped_with_their_place() {
                 "unknown speaker: in.data: [0].conversations[1].from is \"robot\", allowed is \
                  {allowed}"
             ),
-            "part of a conversation that is skipped: in.data: [1].id is \"a_1\", allowed is an id \
+            "part of a conversation that is skipped: in.data: [1].id is \"a_2\", allowed is an id \
              of a conversation whose parts are all in order",
             "no list of messages: in.data: [2].conversations is missing, allowed is a list",
             "no list of messages: in.data: [3].conversations is {}, allowed is a list",
@@ -195,18 +208,32 @@ fn halves_of_surrogate_pairs_are_skipped_and_broken_files_end() {
 #[test]
 fn a_compressed_file_is_read_as_well() {
     let text =
-        Value::from(vec![item("a_1", "hg", "y"), item("a_0", "hg", "x"), item("b", "hg", "z")]);
+        Value::from(vec![item("a_2", "hg", "y"), item("a_0", "hg", "x"), item("b", "hg", "z")]);
     let packed = zstd::encode_all(text.to_string().as_bytes(), 1).unwrap();
     let seen = read(&FORMAT, source_of_bytes(&packed));
     assert_eq!(shown(&seen), ["a: u=x0 a=x1 u=y0 a=y1", "b: u=z0 a=z1"]);
 }
 
 #[test]
-fn no_more_conversations_are_handed_out_than_are_asked_for() {
-    let text =
-        Value::from(vec![item("a_0", "hg", "x"), item("b_0", "hg", "y"), item("c", "hg", "z")]);
-    let limited = source(&text.to_string()).with_conversations_max(Some(2));
-    assert_eq!(read(&FORMAT, limited).conversations.len(), 2);
+fn an_item_that_is_skipped_takes_no_others_place() {
+    let items = [item("a_0", "r", "x"), item("b_0", "hg", "y"), item("c", "hg", "z")];
+    let limited = source(&Value::from(items.to_vec()).to_string()).with_conversations_max(Some(2));
+    assert_eq!(shown(&read(&FORMAT, limited)), ["b_0: u=y0 a=y1", "c: u=z0 a=z1"]);
+}
+
+#[test]
+fn what_cannot_be_kept_is_named() {
+    let good = item("a", "hg", "x").to_string();
+    let check = |value: &str, expect: &str| {
+        let bad = format!(r#"{{"conversations":[{{"from":"human","value":{value}}}]}}"#);
+        let seen = read(&FORMAT, source(&format!("{good}\n{bad}")));
+        assert_eq!((seen.conversations.len(), seen.error), (1, None));
+        assert_eq!(seen.skips[0].split(": ").next(), Some(expect), "{value}");
+    };
+    check(r#""\ud83d""#, "half of a surrogate pair, which no text can hold");
+    check(r#""\ud83d\u0041""#, "half of a surrogate pair, which no text can hold");
+    check("1e999", "number too large");
+    check(&format!("{}{}", "[".repeat(200), "]".repeat(200)), "nested too deep");
 }
 
 #[test]
