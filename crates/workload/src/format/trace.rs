@@ -94,6 +94,8 @@ pub(crate) enum Part<T> {
     Item(Item),
     /// A turn of a session, whose other turns may stand anywhere in the file.
     Turn(String, T),
+    /// What there was of a session is not to be handed out.
+    Spoilt(String),
 }
 
 impl<T> From<Skipped> for Part<T> {
@@ -138,6 +140,11 @@ where
     fn take(&mut self, part: Part<T>) {
         match part {
             Part::Item(item) => self.ready.push_back(item),
+            Part::Spoilt(session) => {
+                if let Some(&place) = self.places.get(&session) {
+                    self.kept[place].1 = Vec::new();
+                }
+            }
             Part::Turn(session, turn) => {
                 if let Some(&place) = self.places.get(&session) {
                     self.kept[place].1.push(turn);
@@ -164,6 +171,9 @@ where
             }
             if self.ended {
                 let (id, turns) = self.kept.pop_front()?;
+                if turns.is_empty() {
+                    continue;
+                }
                 return Some(Ok((self.build)(id, turns)));
             }
             match self.rows.next() {

@@ -5,28 +5,36 @@
 //! AIPerf 0.13 and Dynamo 1.6 add: `request_id`, `session_id` (the rows of a session are the turns
 //! of one conversation, in file order), `delay` (milliseconds since the end of the answer before),
 //! rows without `hash_ids`, and rows with `text_input`, `messages` (and `tools`) or a whole request
-//! in `payload` in place of lengths; `extra` goes into the request.
+//! in `payload` in place of lengths; `extra` goes into the request. Rows whose messages end with an
+//! answer are no requests but a log of chats, which the `openai` format reads.
 //!
 //! Kept: all of these, `model` and `block_size`. Where blocks of 512 tokens cannot be meant, by
 //! the lengths of the first rows, the size that fits is taken, with a remark. Each row with
-//! lengths or `messages` is a whole prompt; `text_input` is added to the session's history.
+//! lengths or `messages` is a whole prompt; `text_input` is added to the session's history. Where
+//! the first time is a date, times are since then. A bad row is skipped, and with it its session if
+//! that has text, for what follows may go on from it.
 //! Lost: other keys, with a remark each, and `tools` and `extra` that change within a session
-//! (the first row's are sent).
+//! (the first row's are sent), and a
+//! `block_size` other than the first row's, with a remark.
 //!
 //! Rows without a session are handed out as they come; sessions at the end of the file.
 
+mod turn;
+
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 
-use serde_json::{Map, Value};
-use turnbench_model::{Conversation, Message, RecordedTurn};
+use rustc_hash::FxBuildHasher;
+use serde_json::Value;
+use turnbench_model::{Conversation, RecordedTurn};
 
-use super::exchange::{Exchange, conversation_of};
+use super::exchange::conversation_of;
 use super::row_groups::id_of;
-use super::trace::{Part, Parts, Remarks, Sessions, count, hash_ids, lengths};
-use super::units::millis;
-use super::{Format, Item, Peek, Reader, Row, Skipped, Source, openai};
+use super::trace::{Clock, Part, Parts, Remarks, Sessions};
+use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::json_file::Node;
 use crate::{Warning, WorkloadError};
+use turn::Turn;
 
 /// Mooncake traces, with the keys of AIPerf and Dynamo.
 pub(super) const FORMAT: Format = Format {
@@ -64,25 +72,48 @@ const KEYS: [&str; 15] = [
 const FOREIGN_KEYS: [&str; 6] =
     ["chat_id", "schema", "not_before_ms", "turns", "requests", "conversation_id"];
 
+/// Sessions kept beyond those asked for, in place of ones that turn out to be bad.
+const SESSIONS_SPARE: usize = 16;
+
 fn sniff(peek: &Peek) -> bool {
-    let row = peek.first();
-    let has = |key: &str| row.get(key).is_some_and(|value| !value.is_null());
-    if !row.is_object() || FOREIGN_KEYS.iter().any(|key| peek.has_keys(&[key])) {
+    if !peek.first().is_object() || FOREIGN_KEYS.iter().any(|key| peek.has_keys(&[key])) {
         return false;
     }
-    let is_timed = ["timestamp", "delay", "output_length"].into_iter().any(has);
-    has("input_length")
-        || is_timed && ["text_input", "messages", "payload"].into_iter().any(has)
-        || has("hash_ids") && is_timed
+    let any = |key: &str, is: fn(&Value) -> bool| {
+        peek.rows().iter().any(|row| row.get(key).is_some_and(is))
+    };
+    let has = |key: &str| any(key, |value| !value.is_null());
+    // A time of day as text, as chat logs have it, makes no trace.
+    let is_timed =
+        ["timestamp", "delay", "output_length"].iter().any(|key| any(key, Value::is_number));
+    let has_text = has("text_input") || has("payload") || has("messages") && !is_chat_log(peek);
+    has("input_length") || is_timed && (has_text || has("hash_ids"))
+}
+
+/// Whether the first rows have messages that end with an answer, and no lengths: a log of chats,
+/// whatever times it has, and no requests.
+pub(super) fn is_chat_log(peek: &Peek) -> bool {
+    const LENGTHS: [&str; 3] = ["input_length", "output_length", "hash_ids"];
+    let is_answered = |messages: &Vec<Value>| {
+        messages.last().is_some_and(|last| last.get("role").is_some_and(|role| role == "assistant"))
+    };
+    let mut lists = whole_rows(peek).iter().filter_map(|row| row.get("messages")?.as_array());
+    let first = lists.next().is_some_and(is_answered);
+    first && lists.all(is_answered) && !LENGTHS.iter().any(|key| peek.has_keys(&[key]))
+}
+
+/// The first rows without the last of several, which may be cut off.
+fn whole_rows(peek: &Peek) -> &[Value] {
+    let rows = peek.rows();
+    &rows[..rows.len().saturating_sub(1).max(1).min(rows.len())]
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let sessions_max = source.conversations_max();
-    let (block_size, fits_badly) = block_size(source.peek());
-    let mut rows = Rows { fits_badly, ..Rows::new(block_size) };
+    let mut rows = Rows::new(source.peek(), source.conversations_max());
+    let block_size = rows.block_size;
     let parts = source.rows().map(move |row| rows.parts(&row?));
-    Ok(Box::new(Sessions::new(parts, sessions_max, move |id, turns| {
+    Ok(Box::new(Sessions::new(parts, None, move |id, turns| {
         Item::Conversation(Box::new(build(id, turns, block_size)))
     })))
 }
@@ -94,10 +125,7 @@ fn block_size(peek: &Peek) -> (u32, bool) {
     if let Some(size) = stated.and_then(|size| u32::try_from(size).ok()).filter(|&size| size > 0) {
         return (size, false);
     }
-    // The last row looked at may be cut off.
-    let rows = peek.rows();
-    let whole = &rows[..rows.len().saturating_sub(1).max(1).min(rows.len())];
-    let known: Vec<(u64, u64)> = whole.iter().filter_map(length_and_ids).collect();
+    let known: Vec<(u64, u64)> = whole_rows(peek).iter().filter_map(length_and_ids).collect();
     let fits = |size: u32| {
         let size = u64::from(size);
         known.iter().filter(|&&(length, ids)| length.div_ceil(size) == ids).count()
@@ -116,12 +144,13 @@ fn length_and_ids(row: &Value) -> Option<(u64, u64)> {
     row.get("input_length")?.as_u64().filter(|_| ids > 0).map(|length| (length, ids))
 }
 
-/// A row, read.
-struct Turn {
-    exchange: Exchange,
-    request: Map<String, Value>,
-    /// Whether it has messages, and not lengths alone.
-    has_text: bool,
+/// What is known of a session.
+enum Session {
+    /// Its first turn has text or not, and a request of this hash (a collision would cost a
+    /// remark).
+    Kept { has_text: bool, request: u64 },
+    /// One of its rows is bad.
+    Spoilt,
 }
 
 /// Reads rows, knowing of those before.
@@ -129,44 +158,98 @@ struct Rows {
     block_size: u32,
     fits_badly: bool,
     remarks: Remarks,
-    /// What the first turn of each session has.
-    firsts: BTreeMap<String, (bool, Map<String, Value>)>,
+    clock: Clock,
+    sessions: BTreeMap<String, Session>,
+    /// Sessions that may still begin; rows of others are passed over.
+    sessions_left: usize,
 }
 
 impl Rows {
-    fn new(block_size: u32) -> Self {
-        let (remarks, firsts) = (Remarks::default(), BTreeMap::new());
-        Self { block_size, fits_badly: false, remarks, firsts }
+    fn new(peek: &Peek, sessions_max: Option<usize>) -> Self {
+        let (block_size, fits_badly) = block_size(peek);
+        Self {
+            block_size,
+            fits_badly,
+            remarks: Remarks::default(),
+            clock: Clock::default(),
+            sessions: BTreeMap::new(),
+            sessions_left: sessions_max
+                .map_or(usize::MAX, |max| max.saturating_add(SESSIONS_SPARE)),
+        }
     }
 
     fn parts(&mut self, row: &Row) -> Parts<Turn> {
         let value = row.value()?;
         let node = row.node(&value);
-        let mut parts: Vec<Part<Turn>> =
-            self.remarks.unknown_keys(&node, &KEYS).into_iter().map(Part::Item).collect();
+        let session = id_of(&value, "session_id");
+        if session.as_ref().is_some_and(|session| self.passes_over(session)) {
+            return Ok(Vec::new());
+        }
+        let mut parts: Vec<Part<Turn>> = self.remarks(&node).into_iter().map(Part::Item).collect();
+        let read = turn::turn(&node).and_then(|turn| match &session {
+            Some(session) => Ok((self.admit(&node, session, &turn)?, turn)),
+            None => Ok((None, turn)),
+        });
+        let (remark, mut turn) = match read {
+            Ok(read) => read,
+            Err(skipped) => {
+                parts.extend(session.and_then(|session| self.spoil(&node, session)));
+                parts.push(skipped.into());
+                return Ok(parts);
+            }
+        };
+        parts.extend(remark.map(|remark| Part::Item(Item::Remark(remark))));
+        let recorded = &mut turn.exchange.recorded;
+        let (sent, remark) = self.clock.since_first_date(recorded.sent_at_ns, &node, "timestamp");
+        recorded.sent_at_ns = sent;
+        parts.extend(remark.map(Part::Item));
+        parts.push(if let Some(session) = session {
+            Part::Turn(session, turn)
+        } else {
+            let id = id_of(&value, "request_id");
+            let id = id.unwrap_or_else(|| format!("row-{}", row.index));
+            let conversation = build(id, vec![turn], self.block_size);
+            Part::Item(Item::Conversation(Box::new(conversation)))
+        });
+        Ok(parts)
+    }
+
+    fn remarks(&mut self, row: &Node) -> Vec<Item> {
+        let mut remarks = self.remarks.unknown_keys(row, &KEYS);
         if std::mem::take(&mut self.fits_badly) {
             let problem = format!("has blocks of {} tokens, by the lengths", self.block_size);
-            parts.push(Part::Item(Item::Remark(node.key("hash_ids").remark(&problem))));
+            remarks.push(Item::Remark(row.key("hash_ids").remark(&problem)));
         }
-        let session = id_of(&value, "session_id");
-        let part = match (turn(&node), session) {
-            (Err(skipped), _) => skipped.into(),
-            (Ok(turn), None) => {
-                let id = id_of(&value, "request_id");
-                let id = id.unwrap_or_else(|| format!("row-{}", row.index));
-                let conversation = build(id, vec![turn], self.block_size);
-                Part::Item(Item::Conversation(Box::new(conversation)))
-            }
-            (Ok(turn), Some(session)) => match self.admit(&node, &session, &turn) {
-                Ok(remark) => {
-                    parts.extend(remark.map(|remark| Part::Item(Item::Remark(remark))));
-                    Part::Turn(session, turn)
-                }
-                Err(skipped) => skipped.into(),
-            },
+        let stated = row.key("block_size");
+        if stated.not_null().is_some_and(|size| size.as_u64() != Some(self.block_size.into())) {
+            let problem =
+                format!("differs from the {} tokens that all blocks count for", self.block_size);
+            let remark = self.remarks.once(row, "block_size", &problem);
+            remarks.extend(remark.map(Item::Remark));
+        }
+        remarks
+    }
+
+    /// Whether the rows of a session are of no use.
+    fn passes_over(&self, session: &str) -> bool {
+        match self.sessions.get(session) {
+            None => self.sessions_left == 0,
+            Some(Session::Spoilt) => true,
+            Some(Session::Kept { .. }) => false,
+        }
+    }
+
+    /// A turn is missing in a session: if it has text, so is what others go on from.
+    fn spoil(&mut self, row: &Node, session: String) -> Option<Part<Turn>> {
+        let has_text = match self.sessions.get(&session) {
+            Some(Session::Kept { has_text, .. }) => *has_text,
+            Some(Session::Spoilt) | None => turn::has_text(row),
         };
-        parts.push(part);
-        Ok(parts)
+        if !has_text {
+            return None;
+        }
+        let before = self.sessions.insert(session.clone(), Session::Spoilt);
+        before.is_some().then_some(Part::Spoilt(session))
     }
 
     /// Whether a turn goes with the first one of its session.
@@ -176,8 +259,11 @@ impl Rows {
         session: &str,
         turn: &Turn,
     ) -> Result<Option<Warning>, Skipped> {
-        let Some((has_text, request)) = self.firsts.get(session) else {
-            self.firsts.insert(session.to_owned(), (turn.has_text, turn.request.clone()));
+        let hash = FxBuildHasher.hash_one(&turn.request);
+        let Some(Session::Kept { has_text, request }) = self.sessions.get(session) else {
+            let first = Session::Kept { has_text: turn.has_text, request: hash };
+            self.sessions.insert(session.to_owned(), first);
+            self.sessions_left = self.sessions_left.saturating_sub(1);
             return Ok(None);
         };
         if *has_text != turn.has_text {
@@ -187,7 +273,7 @@ impl Rows {
             );
             return Err(Skipped::new("text and lengths in one session", error));
         }
-        if *request == turn.request {
+        if *request == hash {
             return Ok(None);
         }
         let problem = "has rows with other tools or extra keys than its first row, whose are sent";
@@ -206,93 +292,6 @@ fn build(id: String, turns: Vec<Turn>, block_size: u32) -> Conversation {
     let has_ids = recorded.iter().any(|turn| !turn.hash_ids.is_empty());
     let hash_block_size = has_ids.then_some(block_size);
     Conversation { request, recorded, hash_block_size, ..Conversation::new(id, Vec::new()) }
-}
-
-fn turn(row: &Node) -> Result<Turn, Skipped> {
-    row.object().map_err(|error| Skipped::new("no object", error))?;
-    let times = RecordedTurn {
-        sent_at_ns: millis(&row.key("timestamp"))?,
-        think_time_ns: millis(&row.key("delay"))?,
-        model: row.key("model").value().and_then(Value::as_str).map(str::to_owned),
-        ..RecordedTurn::default()
-    };
-    let mut request = extra(&row.key("extra"))?;
-    let has = |key: &str| row.key(key).not_null().is_some();
-    let (messages, recorded) = if has("messages") || has("text_input") {
-        if let Some(tools) = openai::tools(&row.key("tools"))? {
-            request.insert("tools".to_owned(), tools);
-        }
-        let whole = has("messages");
-        let messages =
-            if whole { openai::messages(&row.key("messages"))? } else { vec![text_input(row)?] };
-        let answer = count(&row.key("output_length"), "answer without tokens")?;
-        let recorded = RecordedTurn { standalone: whole, ..times };
-        (messages, answer.map_or(recorded.clone(), |tokens| recorded.with_answer_tokens(tokens)))
-    } else if has("payload") {
-        payload(&row.key("payload"), times, &mut request)?
-    } else {
-        let hash_ids = hash_ids(&row.key("hash_ids"))?;
-        let lengths = lengths(&row.key("input_length"), &row.key("output_length"))?;
-        let RecordedTurn { sent_at_ns, think_time_ns, model, .. } = times;
-        (Vec::new(), RecordedTurn { sent_at_ns, think_time_ns, model, hash_ids, ..lengths })
-    };
-    let has_text = !messages.is_empty();
-    let exchange = Exchange { messages, answer: None, recorded };
-    Ok(Turn { exchange, request, has_text })
-}
-
-fn text_input(row: &Node) -> Result<Message, Skipped> {
-    let node = row.key("text_input");
-    let text = node.string("a string").map_err(|error| Skipped::new("malformed text", error))?;
-    Ok(Message::new("user", text))
-}
-
-fn extra(node: &Node) -> Result<Map<String, Value>, Skipped> {
-    if node.not_null().is_none() {
-        return Ok(Map::new());
-    }
-    node.object().cloned().map_err(|error| Skipped::new("malformed extra", error))
-}
-
-/// A request as it was sent. What the run sets itself is not taken from it.
-fn payload(
-    node: &Node,
-    times: RecordedTurn,
-    request: &mut Map<String, Value>,
-) -> Result<(Vec<Message>, RecordedTurn), Skipped> {
-    const OF_THE_RUN: [&str; 8] = [
-        "messages",
-        "model",
-        "max_tokens",
-        "max_completion_tokens",
-        "min_tokens",
-        "stream",
-        "stream_options",
-        "n",
-    ];
-    let object = node.object().map_err(|error| Skipped::new("malformed payload", error))?;
-    let messages = openai::messages(&node.key("messages"))?;
-    let cap = match openai::tokens(&node.key("max_completion_tokens"))? {
-        Some(cap) => Some(cap),
-        None => openai::tokens(&node.key("max_tokens"))?,
-    };
-    let model = node.key("model").value().and_then(Value::as_str).map(str::to_owned);
-    let recorded = RecordedTurn {
-        model: model.or(times.model),
-        min_tokens: openai::tokens(&node.key("min_tokens"))?,
-        max_tokens: cap,
-        standalone: true,
-        ..times
-    };
-    let others = object
-        .iter()
-        .filter(|(key, value)| !OF_THE_RUN.contains(&key.as_str()) && !value.is_null())
-        .map(|(key, value)| (key.clone(), value.clone()));
-    // What `extra` says goes before.
-    for (key, value) in others {
-        request.entry(key).or_insert(value);
-    }
-    Ok((messages, recorded))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use turnbench_model::{Nanos, TurnRules};
 
-use super::FORMAT;
+use super::{FORMAT, Rows, SESSIONS_SPARE};
+use crate::format::FORMATS;
 use crate::format::testing::{Seen, mutated, read, read_anyway, sample, source, source_of_bytes};
 
 fn check(name: &str, rows: usize, sums: (u64, u64, usize), last_ms: u64) {
@@ -75,10 +76,120 @@ fn rows_of_a_session_are_the_turns_of_a_conversation() {
 #[test]
 fn no_more_sessions_are_kept_than_asked_for() {
     let row = |session| json!({"session_id": session, "input_length": 9}).to_string();
-    let text = [row("a"), row("b"), row("a"), row("c")].join("\n");
-    let seen = read(&FORMAT, source(&text).with_conversations_max(Some(1)));
-    assert_eq!(seen.conversations.len(), 1);
+    let rows: Vec<String> = (0..100).chain([0, 99]).map(row).collect();
+    let seen = read(&FORMAT, source(&rows.join("\n")).with_conversations_max(Some(1)));
+    assert_eq!(seen.conversations.len(), 1 + SESSIONS_SPARE);
     assert_eq!(seen.conversations[0].recorded.len(), 2);
+}
+
+#[test]
+fn nothing_is_remembered_of_sessions_beyond_those_asked_for() {
+    let row =
+        |session: usize| json!({"session_id": session, "text_input": "x", "delay": 0}).to_string();
+    let text: Vec<String> = (0..100).map(row).collect();
+    let source = source(&text.join("\n"));
+    let mut rows = Rows::new(source.peek(), Some(2));
+    for row in source.rows() {
+        rows.parts(&row.unwrap()).unwrap();
+    }
+    assert_eq!(rows.sessions.len(), 2 + SESSIONS_SPARE);
+}
+
+#[test]
+fn a_session_with_text_has_no_holes() {
+    let bad = json!({"session_id": "s", "delay": "x", "text_input": "q2"});
+    let session =
+        |id: &str, text: &str| json!({"session_id": id, "timestamp": 0, "text_input": text});
+    let expect = "malformed time: in.data:2: delay is \"x\", allowed is a number of milliseconds, 0 \
+                  or more";
+    let file = [session("s", "q1"), bad.clone(), session("s", "q3"), bad, session("t", "q1")];
+    let seen = rows(&file);
+    let ids: Vec<_> = seen.conversations.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!((ids, &seen.skips[..]), (vec!["t"], &[expect.to_owned()][..]));
+    // The same where the bad row is the first.
+    let seen = rows(&[session("t", "q1"), file[1].clone(), session("s", "q3")]);
+    assert_eq!((seen.conversations.len(), seen.skips), (1, vec![expect.to_owned()]));
+    // One is taken in the place of another.
+    let lines: Vec<String> = file.iter().map(ToString::to_string).collect();
+    let seen = read(&FORMAT, source(&lines.join("\n")).with_conversations_max(Some(1)));
+    assert_eq!(seen.conversations[0].id, "t");
+    // Prompts of lengths go on from nothing.
+    let row = |length: u32| json!({"session_id": "s", "input_length": length});
+    let seen = rows(&[row(4), row(0), row(5)]);
+    assert_eq!((seen.conversations[0].recorded.len(), seen.skips.len()), (2, 1));
+}
+
+#[test]
+fn dates_become_times_since_the_first() {
+    let row = |time: u64| json!({"timestamp": time, "input_length": 4});
+    let times = |rows_of: &[u64]| -> Vec<u64> {
+        let seen = rows(&rows_of.iter().copied().map(row).collect::<Vec<_>>());
+        seen.conversations.iter().map(|it| it.recorded[0].sent_at_ns.unwrap().0).collect()
+    };
+    assert_eq!(times(&[1_700_000_000_000, 1_700_000_001_000]), [0, 1_000_000_000]);
+    assert_eq!(times(&[500, 20]), [500_000_000, 20_000_000]);
+}
+
+#[test]
+fn another_block_size_than_the_first_is_remarked_on() {
+    let row = |size| json!({"input_length": 64, "hash_ids": [1, 2], "block_size": size});
+    assert!(rows(&[row(32), row(32)]).remarks.is_empty());
+    let expect = "in.data: block_size differs from the 32 tokens that all blocks count for";
+    assert_eq!(rows(&[row(32), row(16), row(64)]).remarks, [expect]);
+}
+
+fn said(roles: &[&str]) -> serde_json::Value {
+    roles.iter().map(|role| json!({"role": role, "content": "x"})).collect()
+}
+
+#[test]
+fn messages_that_end_with_an_answer_are_no_request() {
+    let seen = rows(&[
+        json!({"timestamp": 0, "messages": said(&["user"])}),
+        json!({"timestamp": 1, "messages": said(&["user", "assistant"])}),
+    ]);
+    assert_eq!(seen.conversations.len(), 1);
+    let expect = "messages that end with an answer: in.data:2: messages[1].role is \"assistant\", \
+                  allowed is the role of someone to be answered\nhint: --input-format openai makes \
+                  turns of the answers in a chat log";
+    assert_eq!(seen.skips, [expect]);
+}
+
+/// Names of the formats that a file of these rows may have.
+fn formats(rows: &[serde_json::Value]) -> Vec<&'static str> {
+    let lines: Vec<String> = rows.iter().map(serde_json::Value::to_string).collect();
+    let source = source(&lines.join("\n"));
+    let formats = FORMATS.iter().filter(|format| (format.sniff)(source.peek()));
+    formats.map(|format| format.name).collect()
+}
+
+#[test]
+fn a_log_of_chats_with_times_is_not_a_trace() {
+    let answered = said(&["user", "assistant", "user", "assistant"]);
+    let log = json!({"messages": answered, "timestamp": 1_700_000_000});
+    assert_eq!(formats(&[log.clone(), log.clone()]), ["openai"]);
+    let request = json!({"messages": said(&["user"]), "timestamp": 1});
+    assert_eq!(formats(&[log.clone(), request.clone(), request.clone()]), ["mooncake"]);
+    let named = json!({"id": "a", "messages": answered, "timestamp": 5});
+    assert_eq!(formats(&[named]), ["conversations"]);
+    let stated = json!({"messages": said(&["user"]), "timestamp": "2019-01-01"});
+    assert_eq!(formats(&[stated]), ["openai"]);
+    let counted = json!({"messages": answered, "timestamp": 5, "output_length": 4});
+    assert_eq!(formats(&[counted]), ["mooncake"]);
+}
+
+#[test]
+fn times_may_begin_with_the_second_row() {
+    let messages = said(&["user"]);
+    for text in [json!({"text_input": "x"}), json!({"messages": messages})] {
+        let row = |more: serde_json::Value| {
+            let mut row = text.clone();
+            row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            row
+        };
+        let file = [row(json!({"session_id": "s"})), row(json!({"session_id": "s", "delay": 5}))];
+        assert_eq!(formats(&file), ["mooncake"]);
+    }
 }
 
 #[test]

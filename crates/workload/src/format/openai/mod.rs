@@ -3,7 +3,8 @@
 //! Rows of a JSON list or JSONL:
 //! - `{"messages": [{"role", "content", …}], "tools"?, "id"?, "max_tokens"?, …}`, the rows that
 //!   fine-tuning and evaluation sets consist of. The row is a conversation: each of its answers
-//!   ends a turn.
+//!   ends a turn. A log of chats with a `timestamp` is one of these if its messages end with
+//!   answers, and else a trace of the `mooncake` format.
 //! - `{"custom_id", "method", "url", "body": {"messages", …}}`, the rows of the OpenAI batch API.
 //!   The row is one request, and what its messages hold of earlier answers is its history.
 //! - LLaMA-Factory's layout (`data/v1_sft_demo.jsonl` of 0.9.5) of the first kind, in which the
@@ -52,6 +53,9 @@ const FOREIGN_KEYS: [&str; 7] = [
     "conversation",
 ];
 
+/// Keys of these that logs of chats have, too.
+const OF_LOGS: [&str; 2] = ["timestamp", "delay"];
+
 /// Keys of a request that become a part of what was recorded of the turns.
 const OF_TURNS: [&str; 4] = ["model", "max_tokens", "max_completion_tokens", "min_tokens"];
 
@@ -59,8 +63,11 @@ const OF_TURNS: [&str; 4] = ["model", "max_tokens", "max_completion_tokens", "mi
 pub(super) fn sniff(peek: &Peek) -> bool {
     // A time of day as text, as chat logs have it, makes no trace.
     let is_foreign = |value: &Value| value.is_number() || value.is_array();
-    let has_foreign =
-        |row: &Value| FOREIGN_KEYS.iter().any(|key| row.get(key).is_some_and(is_foreign));
+    let is_log = super::mooncake::is_chat_log(peek);
+    let has_foreign = |row: &Value| {
+        let mut keys = FOREIGN_KEYS.iter().filter(|key| !(is_log && OF_LOGS.contains(*key)));
+        keys.any(|key| row.get(key).is_some_and(is_foreign))
+    };
     if peek.rows().iter().any(has_foreign) {
         return false;
     }
