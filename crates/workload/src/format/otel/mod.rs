@@ -19,7 +19,9 @@
 //! or `prompt_tokens`; an `output_tokens` is the answer's exact length, `request.max_tokens` else a
 //! cap), times. Lost: spans that are no model calls, other attributes, choices but the first.
 //!
-//! A document of spans is read for itself. Spans that are rows of a file, and OTLP batches, may
+//! A document of spans is read for itself: a span that names no trace is named `row-N/SPAN` after its
+//! document. Times are counted from the first call of the file's first document; calls before it count
+//! as sent with it, which is remarked on. Spans that are rows of a file, and OTLP batches, may
 //! belong together across the file, which is then held in memory.
 
 mod calls;
@@ -34,6 +36,7 @@ use serde_json::Value;
 use self::calls::Calls;
 use super::{Format, Item, JsonRows, Peek, Reader, Row, Source};
 use crate::WorkloadError;
+use crate::json_file::Node;
 
 /// Spans of OpenTelemetry's conventions for generative AI.
 pub(super) const FORMAT: Format = Format {
@@ -63,6 +66,7 @@ fn read(source: Source) -> Result<Reader, WorkloadError> {
         rows: source.rows(),
         of_file: Calls::default(),
         begins_ns: None,
+        noted_early: false,
         ready: VecDeque::new(),
     }))
 }
@@ -74,6 +78,8 @@ struct Spans {
     of_file: Calls,
     /// When the first call of the file began, in nanoseconds since 1970.
     begins_ns: Option<i128>,
+    /// Whether it was remarked that a later document has earlier calls.
+    noted_early: bool,
     ready: VecDeque<Item>,
 }
 
@@ -81,24 +87,41 @@ impl Spans {
     fn take(&mut self, row: &Row) -> Result<(), WorkloadError> {
         let value = row.value()?;
         let node = row.node(&value);
-        let spans = node.key("spans");
-        if let Some(spans) = spans.items() {
+        let spans_node = node.key("spans");
+        if let Some(spans) = spans_node.items() {
             let mut calls = Calls::default();
             for span in spans {
                 self.ready.extend(calls.take(&span));
             }
-            self.build(calls);
+            self.note_early(&calls, &spans_node);
+            self.build(calls, Some(format!("row-{}", row.index)));
         } else {
             self.ready.extend(span::each(&node, |span| self.of_file.take(span)));
         }
         Ok(())
     }
 
-    /// Makes conversations of calls.
-    fn build(&mut self, calls: Calls) {
-        let begins_ns = *self.begins_ns.get_or_insert_with(|| calls.begin_ns().unwrap_or(0));
+    /// Remarks on the first document that begins before the file's first.
+    fn note_early(&mut self, calls: &Calls, spans: &Node) {
+        let is_early = calls.begin_ns().zip(self.begins_ns).is_some_and(|(at, first)| at < first);
+        if is_early && !std::mem::replace(&mut self.noted_early, true) {
+            let problem = "begin before those of the file's first document; calls before those count \
+                           as sent with the first";
+            self.ready.push_back(Item::Remark(spans.remark(problem)));
+        }
+    }
+
+    /// Makes conversations of calls; `unnamed` stands for the trace of spans that name none.
+    fn build(&mut self, calls: Calls, unnamed: Option<String>) {
+        let begins_ns = match (self.begins_ns, calls.begin_ns()) {
+            (Some(first), _) => first,
+            (None, found) => {
+                self.begins_ns = found;
+                found.unwrap_or(0)
+            }
+        };
         let max = self.conversations_max.unwrap_or(usize::MAX);
-        self.ready.extend(strands::items(calls, begins_ns, max));
+        self.ready.extend(strands::items(calls, begins_ns, unnamed, max));
     }
 }
 
@@ -112,7 +135,7 @@ impl Iterator for Spans {
                 None if self.of_file.is_empty() => return None,
                 None => {
                     let calls = std::mem::take(&mut self.of_file);
-                    self.build(calls);
+                    self.build(calls, None);
                     Ok(())
                 }
             };

@@ -13,11 +13,17 @@ use crate::format::exchange::{Exchange, conversation_of};
 const ANCESTORS_MAX: usize = 1000;
 
 /// The conversations that these calls are, in the order in which they began, `max` of them at most.
-/// Times are counted from `begins_ns`, in nanoseconds since 1970.
-pub(super) fn items(calls: Calls, begins_ns: i128, max: usize) -> impl Iterator<Item = Item> {
+/// Times are counted from `begins_ns`, in nanoseconds since 1970. `unnamed` stands for the trace of
+/// spans that name none.
+pub(super) fn items(
+    calls: Calls,
+    begins_ns: i128,
+    unnamed: Option<String>,
+    max: usize,
+) -> impl Iterator<Item = Item> {
     let Calls { mut calls, parents } = calls;
     calls.sort_by_key(|call| call.start_ns);
-    let mut strands = Strands { begins_ns, parents, ..Strands::default() };
+    let mut strands = Strands { begins_ns, unnamed, parents, ..Strands::default() };
     for (index, call) in calls.into_iter().enumerate() {
         strands.take(index, call);
     }
@@ -53,6 +59,8 @@ impl Strand {
 #[derive(Default)]
 struct Strands {
     begins_ns: i128,
+    /// What ids have in the place of a trace's.
+    unnamed: Option<String>,
     parents: FxHashMap<String, String>,
     all: Vec<Strand>,
     /// Where a history ends: the digest of a call's input and output. Several calls may have the
@@ -81,7 +89,7 @@ impl Strands {
             }
             Some(_) | None => {
                 let parent = before.or_else(|| self.caller(&call));
-                self.all.push(strand(index, &mut call, parent));
+                self.all.push(strand(index, &mut call, parent, self.unnamed.as_deref()));
                 Place { strand: self.all.len() - 1, turn: 1 }
             }
         };
@@ -101,9 +109,11 @@ impl Strands {
         let span = |from: Option<i128>, to: Option<i128>| {
             u64::try_from(to?.checked_sub(from?)?).ok().map(Nanos)
         };
+        let begins_ns = self.begins_ns;
         let strand = &mut self.all[place.strand];
         let recorded = RecordedTurn {
-            sent_at_ns: span(Some(self.begins_ns), call.start_ns),
+            // What began before the file's first document counts as sent with it.
+            sent_at_ns: call.start_ns.and_then(|at| span(Some(begins_ns), Some(at.max(begins_ns)))),
             think_time_ns: span(strand.ended_ns, call.start_ns),
             latency_ns: span(call.start_ns, call.end_ns),
             ..call.recorded
@@ -179,10 +189,11 @@ impl Strands {
 }
 
 /// A strand that begins with this call.
-fn strand(index: usize, call: &mut Call, parent: Option<Place>) -> Strand {
+fn strand(index: usize, call: &mut Call, parent: Option<Place>, unnamed: Option<&str>) -> Strand {
     let span = call.span_id.clone().unwrap_or_else(|| format!("call-{index}"));
+    let trace = call.trace_id.as_deref().or(unnamed);
     Strand {
-        id: call.trace_id.as_ref().map_or(span.clone(), |trace| format!("{trace}/{span}")),
+        id: trace.map_or(span.clone(), |trace| format!("{trace}/{span}")),
         session: call.session.clone(),
         trace_id: call.trace_id.clone(),
         exchanges: Vec::new(),

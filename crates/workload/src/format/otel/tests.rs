@@ -288,6 +288,28 @@ fn spans_of_documents_are_named_by_their_place() {
 }
 
 #[test]
+fn documents_without_traces_share_neither_ids_nor_the_clock() {
+    let document = |id: &str, second: u32| {
+        let mut span = span(id, None, json!([user(&second.to_string())]), "x");
+        span["trace_id"] = Value::Null;
+        span["start_time"] = format!("2026-01-01T00:00:{second:02}Z").into();
+        json!({"spans": [span]})
+    };
+    let rows = [document("1", 10), document("1", 5), document("2", 4), document("2", 12)];
+    let seen = read(&FORMAT, source(&lines(&rows)));
+    let ids: Vec<&str> = seen.conversations.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["row-0/1", "row-1/1", "row-2/2", "row-3/2"]);
+    let times: Vec<_> =
+        seen.conversations.iter().map(|it| it.recorded[0].sent_at_ns.unwrap().0).collect();
+    assert_eq!(times, [0, 0, 0, 2_000_000_000]);
+    assert_eq!(
+        seen.remarks,
+        ["in.data: spans begin before those of the file's first document; calls before those \
+          count as sent with the first"]
+    );
+}
+
+#[test]
 fn no_more_conversations_are_made_than_asked_for() {
     let spans =
         [span("a", None, json!([user("1")]), "x"), span("b", None, json!([user("2")]), "x")];
