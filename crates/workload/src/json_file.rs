@@ -127,11 +127,12 @@ impl<'a> Node<'a> {
 
     /// A remark on this value.
     pub(crate) fn remark(&self, problem: &str) -> Warning {
-        Warning {
-            path: PathBuf::from(self.path),
-            field: self.field.clone(),
-            problem: problem.to_owned(),
-        }
+        // Of a whole row nothing else says which one it is.
+        let path = match self.line.filter(|_| self.field.is_empty()) {
+            Some(line) => PathBuf::from(format!("{}:{line}", self.path.display())),
+            None => PathBuf::from(self.path),
+        };
+        Warning { path, field: self.field.clone(), problem: problem.to_owned() }
     }
 
     /// A remark on every key of this object that is not among `known`.

@@ -30,9 +30,10 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_enum, value_name = "FORM")]
     pub to: Option<TargetArg>,
 
-    /// Tokens of a block whose name is written (--to mooncake)
-    #[arg(long, value_parser = number::positive, default_value_t = 512, value_name = "TOKENS")]
-    pub block_size: u32,
+    /// Tokens of a block whose name is written, with --to mooncake [default: those of the trace's
+    /// own blocks, 512 for texts]
+    #[arg(long, value_parser = number::positive, value_name = "TOKENS")]
+    pub block_size: Option<u32>,
 
     /// Convert as a reference program does, byte for byte (sharegpt only)
     ///

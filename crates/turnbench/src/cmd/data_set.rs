@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use turnbench_model::{Conversation, Tokenizer};
 use turnbench_workload::{
-    DataSet, DataSource, FillReport, GeneratorFile, Input, ReadOptions, ReadReport, TraceText,
-    generate,
+    DataSet, DataSource, FillReport, GeneratorFile, Input, ReadOptions, ReadReport, Selection,
+    TraceText, generate,
 };
 
 use super::reading::Reading;
@@ -16,6 +16,14 @@ use crate::resolve::DataSetChoice;
 pub(crate) fn open(path: &Path, choice: &DataSetChoice) -> Result<Input, Exit> {
     let input = Input::open(path, choice.format).or_usage()?;
     if let Input::Generator(file) = &input {
+        if choice.strict || choice.selection != Selection::All || !choice.filters.keep_everything()
+        {
+            return Err(Exit::usage(format!(
+                "'{}' is a generator config; filters, --max-conversations, --sample and --strict are \
+                 for data sets\nhint: the config itself says how many and how long conversations are",
+                path.display()
+            )));
+        }
         for warning in &file.warnings {
             output::warn(warning);
         }
@@ -36,6 +44,7 @@ pub(crate) fn read(
         tokenizer,
     };
     let reading = Reading::show(source.state());
+    check_tokenizer(choice, tokenizer)?;
     let path = source.path().to_owned();
     let set = source.read(&options).or_usage()?;
     drop(reading);
@@ -44,6 +53,20 @@ pub(crate) fn read(
         return Err(nothing_kept(&path));
     }
     Ok(set)
+}
+
+/// Limits in tokens need a tokenizer.
+pub(crate) fn check_tokenizer(
+    choice: &DataSetChoice,
+    tokenizer: Option<&dyn Tokenizer>,
+) -> Result<(), Exit> {
+    if choice.filters.need_tokens() && tokenizer.is_none() {
+        return Err(Exit::usage(
+            "a limit in tokens is set, which needs a tokenizer, and there is none\nhint: \
+             --tokenizer builtin:o200k_base",
+        ));
+    }
+    Ok(())
 }
 
 /// Nothing is left to work with.
@@ -67,6 +90,12 @@ pub(crate) fn tell(report: &ReadReport) {
     }
     for (reason, count) in &report.dropped {
         output::warn(format!("{} dropped: {reason}", conversations(*count)));
+    }
+    for (key, count) in &report.request_keys {
+        output::warn(format!(
+            "{} whose requests have the key {key}, which is not sent: it is the run's matter",
+            conversations(*count)
+        ));
     }
     if report.forks_cut > 0 {
         output::warn(format!(

@@ -251,10 +251,17 @@ fn what_cannot_be_is_refused() {
         &[&head[..], &["--compat", "vllm", "--ascii", "any"]].concat(),
         "--ascii changes what the reference does; it cannot be used with --compat vllm",
     );
-    refuse(&[&head[..], &["--max-model-len", "9"]].concat(), "a limit in tokens is set, which needs a tokenizer");
-    refuse(&[&head[..], &["--min-turns", "99"]].concat(), "has no conversation that is kept");
+    refuse(
+        &[&head[..], &["--max-model-len", "9"]].concat(),
+        "a limit in tokens is set, which needs a tokenizer",
+    );
+    refuse(&[&head[..], &["--min-turns", "99"]].concat(), "has no conversation that is used");
     refuse(&["sharegpt", "basic.json", "none/out.json"], "cannot write 'none/out.json'");
     refuse(&["sharegpt", "none.json", "out.json"], "cannot read none.json");
+    refuse(&["sharegpt", "basic.json", "./basic.json"], "the very file that is read");
+    refuse(&["sharegpt", "basic.json", "out.json.gz"], "plain JSON, no .gz");
+    let block_size = [&head[..], &["--block-size", "16"]].concat();
+    refuse(&block_size, "--block-size has no effect without --to mooncake");
     let trace = r#"{"timestamp":0,"input_length":5,"output_length":2,"hash_ids":[1]}"#;
     std::fs::write(folder.path().join("trace.jsonl"), trace).unwrap();
     refuse(

@@ -78,6 +78,50 @@ fn compressed_lines_are_an_input_file_too() {
 }
 
 #[test]
+fn a_file_of_several_formats_is_refused_with_their_names() {
+    let case = case(&json!([]));
+    let header = "Timestamp,Request tokens,Response tokens,ContextTokens,GeneratedTokens";
+    case.write("input.json", &format!("{header}\n1,10,5,10,5\n"));
+    let run = case.run(&[]);
+    let expect =
+        "error: input.json: it could be burstgpt or azure\nhint: --input-format burstgpt\n";
+    assert_eq!((run.code, run.stderr.as_str()), (Some(2), expect));
+    ran(&case, &["--input-format", "burstgpt"]);
+}
+
+#[test]
+fn lengths_in_recorded_requests_are_the_turns_and_flags_go_before_them() {
+    let mut conversation = plain("a", 1);
+    conversation["request"] = json!({"max_tokens": 3, "stream": false, "n": 2, "top_k": 1});
+    let case = case(&json!([conversation]));
+    let told = ran(&case, &[]);
+    for key in ["stream", "n"] {
+        assert!(told.contains(&format!("have the key {key}, which is not sent")), "{told}");
+    }
+    assert_eq!(
+        case.run(&["--run-dir", "none", "--limit-min-tokens", "5", "--limit-max-tokens", "5"]).code,
+        Some(0)
+    );
+    let bodies = case.stub.bodies();
+    assert_eq!((&bodies[0]["max_tokens"], &bodies[0]["min_tokens"]), (&json!(3), &Value::Null));
+    assert_eq!((&bodies[1]["max_tokens"], &bodies[1]["min_tokens"]), (&json!(5), &json!(5)));
+    for body in &bodies {
+        let seen = (&body["stream"], &body["n"], &body["top_k"]);
+        assert_eq!(seen, (&json!(true), &Value::Null, &json!(1)));
+    }
+}
+
+#[test]
+fn flags_for_data_sets_are_refused_beside_a_generator_config() {
+    let case = case(&json!([]));
+    let config = crate::support::bin::root().join("examples/generate_multi_turn.json");
+    std::fs::copy(config, case.path("input.json")).unwrap();
+    let run = case.run(&["--sample", "1"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("'input.json' is a generator config; filters,"), "{}", run.stderr);
+}
+
+#[test]
 fn filters_tell_what_they_drop() {
     let case = case(&json!([plain("a", 1), plain("b", 2), plain("c", 2)]));
     let told = ran(&case, &["--min-turns", "3", "--max-model-len", "100000"]);

@@ -5,6 +5,7 @@ mod content;
 mod filter;
 mod parents;
 mod report;
+mod request_keys;
 mod selection;
 mod stream;
 
@@ -75,6 +76,11 @@ impl DataSource {
     /// The format.
     pub const fn format(&self) -> &'static Format {
         self.format
+    }
+
+    /// The file's name, as typed.
+    pub fn path(&self) -> &Path {
+        self.source.path()
     }
 
     /// How far the file has been read, to be watched while it is.

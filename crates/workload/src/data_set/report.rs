@@ -23,6 +23,9 @@ pub struct ReadReport {
     pub cut: BTreeMap<&'static str, u64>,
     /// Conversations whose parent was dropped, cut or not selected.
     pub forks_cut: u64,
+    /// Keys of recorded requests that are the run's matter and were taken out, with the number of
+    /// conversations.
+    pub request_keys: BTreeMap<&'static str, u64>,
     /// Remarks, the first few of them.
     pub remarks: Vec<Warning>,
     /// Remarks beyond these.

@@ -8,7 +8,7 @@ use turnbench_model::Conversation;
 use super::filter::Verdict;
 use super::parents::{Parents, turns_count};
 use super::selection::Reservoir;
-use super::{ReadOptions, ReadReport, Selection};
+use super::{ReadOptions, ReadReport, Selection, request_keys};
 use crate::WorkloadError;
 use crate::format::{Format, Item, Reader, Source};
 
@@ -116,8 +116,11 @@ impl<'a> ConversationStream<'a> {
                     self.end_with(*skipped.error);
                 }
                 Some(Ok(Item::Skipped(skipped))) => self.report.skip(&skipped),
-                Some(Ok(Item::Conversation(conversation))) => {
+                Some(Ok(Item::Conversation(mut conversation))) => {
                     self.report.read += 1;
+                    for key in request_keys::take_out(&mut conversation) {
+                        *self.report.request_keys.entry(key).or_default() += 1;
+                    }
                     let hash = FxBuildHasher.hash_one(&conversation.id);
                     if self.ids.insert(hash) {
                         batch.push(*conversation);

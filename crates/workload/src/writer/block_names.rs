@@ -94,6 +94,11 @@ impl BlockChain {
         Self { block_size, blocks: Vec::new(), rest: Vec::new() }
     }
 
+    /// Whether nothing has been pushed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.rest.is_empty()
+    }
+
     pub(super) fn push(&mut self, tokens: &[u32]) {
         self.rest.extend_from_slice(tokens);
         let full = self.rest.len() / self.block_size * self.block_size;

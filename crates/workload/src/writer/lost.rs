@@ -25,10 +25,13 @@ pub(super) const ROLES: &str = "roles of messages sent as the user's";
 pub(super) const SEND_TIMES: &str = "send times";
 pub(super) const SHORT_PROMPTS: &str =
     "what prompts shorter than a block share (a smaller --block-size keeps it)";
+pub(super) const SMALL_BLOCKS: &str =
+    "what smaller blocks of turns share (--block-size is larger than the trace's)";
 pub(super) const STANDALONE: &str = "turns without the history before them";
 pub(super) const SYSTEM: &str = "system messages";
 pub(super) const THINK_TIMES: &str = "think times";
 pub(super) const TOOL_CALLS: &str = "tool calls";
+pub(super) const TOOLS: &str = "tools, whose tokens are counted in the prompts";
 pub(super) const TRAILING: &str = "messages after the last turn";
 pub(super) const WITHOUT_LENGTH: &str = "turns without tokens or a length";
 pub(super) const WITHOUT_QUESTION: &str = "conversations without a message to answer";

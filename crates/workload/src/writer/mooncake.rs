@@ -96,7 +96,7 @@ impl MooncakeRows {
             if let Some(output_length) = turn.output_length {
                 row.insert("output_length".to_owned(), output_length.into());
             }
-            let names = self.names_of(conversation, &recorded, turn, prepared);
+            let names = self.names_of(conversation, &recorded, turn, prepared, &mut sheet.report);
             sheet.report.lose_if(names.is_none(), lost::BLOCK_NAMES);
             if let Some(names) = names.filter(|names| !names.is_empty()) {
                 row.insert("hash_ids".to_owned(), names.into());
@@ -107,8 +107,13 @@ impl MooncakeRows {
             if let Some(model) = recorded.model.as_deref() {
                 row.insert("model".to_owned(), model.into());
             }
-            if !conversation.request.is_empty() {
-                row.insert("extra".to_owned(), conversation.request.clone().into());
+            let mut extra = conversation.request.clone();
+            if matches!(turn.blocks, Blocks::Text(..)) {
+                // Their tokens are in the prompt already.
+                sheet.report.lose_if(extra.shift_remove("tools").is_some(), lost::TOOLS);
+            }
+            if !extra.is_empty() {
+                row.insert("extra".to_owned(), extra.into());
             }
             lose_of_turn(&recorded, input_length, turn.output_length, &mut sheet.report);
             let is_short = input_length < u64::from(self.options.block_size);
@@ -127,6 +132,7 @@ impl MooncakeRows {
         recorded: &RecordedTurn,
         turn: &PreparedTurn,
         prepared: &Prepared,
+        report: &mut WriteReport,
     ) -> Option<Vec<u64>> {
         match turn.blocks {
             Blocks::Unknown => Some(Vec::new()),
@@ -135,7 +141,10 @@ impl MooncakeRows {
                 let recorded_size = conversation.hash_block_size.unwrap_or(1).max(1);
                 match self.options.block_size / recorded_size {
                     1 => Some(self.names.keep(&recorded.hash_ids)),
-                    ratio => self.names.number(joined(&recorded.hash_ids, ratio as usize)),
+                    ratio => {
+                        report.lose(lost::SMALL_BLOCKS, 1);
+                        self.names.number(joined(&recorded.hash_ids, ratio as usize))
+                    }
                 }
             }
         }
@@ -186,6 +195,10 @@ impl Preparation<'_> {
             let tokenizer = self.tokenizer()?;
             let chain_index = chains.len() - 1;
             let chain = &mut chains[chain_index];
+            if let Some(tools) = conversation.request.get("tools").filter(|_| chain.is_empty()) {
+                let tokens = tokenizer.encode(&tools.to_string());
+                chain.push(&tokens.map_err(|error| self.failed(error))?);
+            }
             for message in &conversation.messages[next..span.messages.end] {
                 for text in message_texts(message) {
                     chain.push(&tokenizer.encode(&text).map_err(|error| self.failed(error))?);

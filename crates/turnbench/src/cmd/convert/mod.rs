@@ -8,7 +8,7 @@ use std::path::Path;
 use turnbench_workload::{OutputFile, WorkloadError, WriteError};
 
 use super::output;
-use crate::args::ConvertArgs;
+use crate::args::{ConvertArgs, TargetArg};
 use crate::exit::{Exit, ExitCode};
 
 /// `turnbench convert`.
@@ -32,6 +32,9 @@ fn check_output(args: &ConvertArgs) -> Result<(), Exit> {
             "OUT is '{}', the very file that is read\nhint: name another file",
             args.output.display()
         )));
+    }
+    if args.block_size.is_some() && !matches!(args.to, Some(TargetArg::Mooncake)) {
+        return Err(Exit::usage("--block-size has no effect without --to mooncake"));
     }
     let extension = args.output.extension().and_then(|extension| extension.to_str());
     if let Some(extension @ ("gz" | "zst" | "parquet" | "csv")) = extension {

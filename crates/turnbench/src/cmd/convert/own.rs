@@ -30,12 +30,7 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<ExitCode, Exit> {
         )));
     };
     let tokenizer = tokenizer_of(args)?;
-    if choice.filters.need_tokens() && tokenizer.is_none() {
-        return Err(Exit::usage(
-            "limits in tokens need a tokenizer, and there is none\nhint: --model, or --tokenizer \
-             builtin:o200k_base",
-        ));
-    }
+    data_set::check_tokenizer(&choice, tokenizer.as_deref())?;
     let out = output_file(args)?;
     let _unfinished = signals::remove_when_interrupted(out.unfinished())?;
     let conversion = Conversion { args, choice: &choice, tokenizer };
@@ -67,22 +62,17 @@ impl Conversion<'_> {
             selection: self.choice.selection,
             tokenizer: self.tokenizer.as_deref(),
         };
-        let writer_options = WriterOptions {
-            tokenizer: self.tokenizer.clone(),
-            block_size: self.args.block_size,
-            ..WriterOptions::default()
-        };
         let reading = Reading::show(source.state());
         let mut stream = source.stream(&options).map_err(convert_error(self.args))?;
-        let mut writer = Writer::new(target, writer_options, &mut out);
         let mut table = ConversationTable::default();
         let mut filler = None;
-        loop {
+        let mut next_batch = || {
             let batch = stream.by_ref().take(BATCH).collect::<Result<Vec<Conversation>, _>>();
-            let mut batch = batch.map_err(convert_error(self.args))?;
-            if batch.is_empty() {
-                break;
-            }
+            batch.map_err(convert_error(self.args))
+        };
+        let mut batch = next_batch()?;
+        let mut writer = Writer::new(target, self.writer_options(&batch), &mut out);
+        while !batch.is_empty() {
             let has_text = batch.iter().all(|one| !one.messages.is_empty());
             if has_text {
                 table
@@ -95,6 +85,7 @@ impl Conversion<'_> {
             for conversation in batch {
                 writer.write(conversation).map_err(write_error(self.args))?;
             }
+            batch = next_batch()?;
         }
         drop(reading);
         let report = stream.into_report();
@@ -108,6 +99,15 @@ impl Conversion<'_> {
         }
         out.commit().map_err(write_error(self.args))?;
         Ok((report, written, table))
+    }
+
+    /// Blocks are as large as asked for, or as the trace's own, of which these are the first
+    /// conversations.
+    fn writer_options(&self, first: &[Conversation]) -> WriterOptions {
+        let own = first.iter().find_map(|one| one.hash_block_size);
+        let default = WriterOptions::default();
+        let block_size = self.args.block_size.or(own).unwrap_or(default.block_size);
+        WriterOptions { tokenizer: self.tokenizer.clone(), block_size, ..default }
     }
 
     /// What makes text, once it is needed.

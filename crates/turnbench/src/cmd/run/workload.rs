@@ -40,18 +40,7 @@ impl Opened {
                 format.name
             )));
         }
-        let tokenizer = if choice.filters.need_tokens() {
-            let tokenizer = tokenizer()?;
-            if tokenizer.is_none() {
-                return Err(Exit::usage(
-                    "--tokenizer is none, but a limit in tokens is set; it needs a tokenizer\n\
-                     hint: --tokenizer builtin:o200k_base",
-                ));
-            }
-            tokenizer
-        } else {
-            None
-        };
+        let tokenizer = if choice.filters.need_tokens() { tokenizer()? } else { None };
         let set = data_set::read(source, choice, tokenizer.as_deref())?;
         Ok(Self::DataSet(Box::new(set)))
     }

@@ -229,7 +229,7 @@ fn settings_that_change_within_a_conversation_are_remarked_on() {
     let seen = rows(&[first, span("b", None, json!([user("1"), assistant("x"), user("2")]), "y")]);
     assert_eq!(
         seen.remarks,
-        ["in.data: span b has other settings or tools than the first request \
+        ["in.data:2: span b has other settings or tools than the first request \
                                of its conversation, which are sent"]
     );
 }

@@ -144,7 +144,7 @@ fn smaller_blocks_are_joined_where_they_fit() {
             r#"{"input_length": 70, "output_length": 1, "hash_ids": [0, 1, 2]}"#,
             r#"{"input_length": 60, "output_length": 1, "hash_ids": [0, 3]}"#,
         ],
-        &[],
+        &["what smaller blocks of turns share (--block-size is larger than the trace's): 2"],
     );
     let error = try_written(Target::Mooncake, without_tokenizer(24), &conversations).unwrap_err();
     assert_eq!(
