@@ -26,6 +26,7 @@ mod openai;
 mod otel;
 mod parquet_rows;
 mod peek;
+mod remarks;
 mod row_groups;
 mod rows;
 mod sharegpt;

@@ -1,14 +1,15 @@
 //! What the readers of traces without text share.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 use turnbench_model::{Nanos, RecordedTurn};
 
+pub(crate) use super::remarks::Remarks;
 use super::{Item, Skipped};
+use crate::WorkloadError;
 use crate::json_file::Node;
 use crate::trace_text::TEXT_TOKENS_MAX;
-use crate::{Warning, WorkloadError};
 
 /// The lengths of a request: a trace without them has nothing, and of lengths that no text is made
 /// of ([`TEXT_TOKENS_MAX`]) nothing comes. A recorded answer length is exact.
@@ -61,30 +62,6 @@ pub(crate) fn hash_ids(node: &Node) -> Result<Vec<u64>, Skipped> {
             id.ok_or_else(|| refuse(&item, "a whole number of up to 64 bits"))
         })
         .collect()
-}
-
-/// Remarks, each once in a file.
-#[derive(Debug, Default)]
-pub(crate) struct Remarks {
-    made: BTreeSet<String>,
-}
-
-impl Remarks {
-    /// A remark on the value under a key, unless one on that key was made before.
-    pub(crate) fn once(&mut self, row: &Node, key: &str, problem: &str) -> Option<Warning> {
-        let is_new = self.made.insert(key.to_owned());
-        is_new.then(|| row.key(key).remark(problem))
-    }
-
-    /// Remarks on keys of a row that are not among `known`.
-    pub(crate) fn unknown_keys(&mut self, row: &Node, known: &[&str]) -> Vec<Item> {
-        let Some(Value::Object(map)) = row.value() else { return Vec::new() };
-        map.keys()
-            .filter(|key| !known.contains(&key.as_str()))
-            .filter_map(|key| self.once(row, key, "is an unknown key and has no effect"))
-            .map(Item::Remark)
-            .collect()
-    }
 }
 
 /// What a row of a trace is good for.

@@ -21,17 +21,16 @@
 
 mod turn;
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 use turnbench_model::{Conversation, Message, Nanos};
 
 use self::turn::Turn;
 use super::exchange::{Exchange, conversation_of};
+use super::remarks::Remarks;
 use super::row_groups::{RowGroup, RowGroups};
 use super::{Format, Item, Peek, Reader, Skipped, Source};
+use crate::WorkloadError;
 use crate::json_file::Node;
-use crate::{Warning, WorkloadError};
 
 /// AIPerf's inputs.
 pub(super) const FORMAT: Format = Format {
@@ -87,8 +86,7 @@ fn read(source: Source) -> Result<Reader, WorkloadError> {
 struct State {
     /// The first timestamp, where timestamps are dates.
     begins: Option<Nanos>,
-    remarked: BTreeSet<String>,
-    remarks: Vec<Warning>,
+    remarks: Remarks,
 }
 
 impl State {
@@ -97,8 +95,7 @@ impl State {
             Ok(conversation) => Item::Conversation(Box::new(conversation)),
             Err(skipped) => Item::Skipped(skipped),
         };
-        let remarks = self.remarks.drain(..).map(Item::Remark);
-        remarks.chain([item]).map(Ok).collect()
+        self.remarks.take().into_iter().chain([item]).map(Ok).collect()
     }
 
     fn conversation(&mut self, group: &RowGroup) -> Result<Conversation, Skipped> {
@@ -111,7 +108,7 @@ impl State {
                 script.push(self.turn(&node)?);
                 continue;
             }
-            self.unknown_keys(&node, &["session_id", "type", "turns"]);
+            self.remarks.note_unknown_keys(&node, &["session_id", "type", "turns"]);
             let refuse = || Skipped::new("malformed turns", turns.refuse("a list of turns"));
             for turn in turns.items().ok_or_else(refuse)? {
                 script.push(self.turn(&turn)?);
@@ -125,11 +122,11 @@ impl State {
             let node = last.node();
             let key = if node.key("turns").value().is_some() { "turns" } else { "role" };
             let problem = "ends with what nothing is asked after, which is not sent";
-            self.note(&node, key, problem);
+            self.remarks.note(&node, key, problem);
         }
         if script.differs {
             let problem = "is not that of the conversation's first turn, which is sent";
-            self.note(&group.rows[0].node(), "extra", problem);
+            self.remarks.note(&group.rows[0].node(), "extra", problem);
         }
         let id = group.id.clone().unwrap_or_else(|| format!("row-{}", group.rows[0].index()));
         let request = script.request.unwrap_or_default();
@@ -138,28 +135,13 @@ impl State {
 
     fn turn(&mut self, node: &Node) -> Result<Turn, Skipped> {
         let mut turn = turn::read(node)?;
-        self.unknown_keys(node, &turn::KEYS);
+        self.remarks.note_unknown_keys(node, &turn::KEYS);
         if let Some(at) = turn.recorded.sent_at_ns {
             let first = if at >= DATES_FROM { at } else { Nanos(0) };
             let begins = *self.begins.get_or_insert(first);
             turn.recorded.sent_at_ns = Some(Nanos(at.0.saturating_sub(begins.0)));
         }
         Ok(turn)
-    }
-
-    fn unknown_keys(&mut self, node: &Node, known: &[&str]) {
-        for key in node.value().and_then(Value::as_object).into_iter().flat_map(Map::keys) {
-            if !known.contains(&key.as_str()) {
-                self.note(node, key, "is an unknown key and has no effect");
-            }
-        }
-    }
-
-    /// Remarks on the value under a key, once.
-    fn note(&mut self, node: &Node, key: &str, problem: &str) {
-        if self.remarked.insert(key.to_owned()) {
-            self.remarks.push(node.key(key).remark(problem));
-        }
     }
 }
 

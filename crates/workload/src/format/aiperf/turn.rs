@@ -1,7 +1,7 @@
 use serde_json::{Map, Value, json};
 use turnbench_model::{Content, Message, RecordedTurn};
 
-use crate::format::openai::tokens;
+use crate::format::openai::{is_extra, tokens};
 use crate::format::{Skipped, units};
 use crate::json_file::Node;
 
@@ -29,17 +29,6 @@ pub(super) const KEYS: [&str; 17] = [
 /// What a turn may consist of: one, or several.
 const CONTENT: [(&str, &str); 4] =
     [("text", "texts"), ("image", "images"), ("audio", "audios"), ("video", "videos")];
-
-/// Keys of `extra` that have a place of their own, or that the run sets.
-const NOT_EXTRA: [&str; 7] = [
-    "max_tokens",
-    "max_completion_tokens",
-    "min_tokens",
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-];
 
 /// A turn, read.
 #[derive(Debug)]
@@ -79,8 +68,7 @@ pub(super) fn read(node: &Node) -> Result<Turn, Skipped> {
             return Err(Skipped::new("malformed extra", extra_node.refuse("an object")));
         }
     };
-    let keep =
-        |(key, value): &(String, Value)| !NOT_EXTRA.contains(&key.as_str()) && !value.is_null();
+    let keep = |(key, value): &(String, Value)| is_extra(key) && !value.is_null();
     Ok(Turn { message, recorded: recorded(node)?, extra: extra.into_iter().filter(keep).collect() })
 }
 

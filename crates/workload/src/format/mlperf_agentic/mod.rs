@@ -17,15 +17,13 @@
 
 mod rows;
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 use turnbench_model::{Conversation, Message};
 
+use super::remarks::Remarks;
 use super::row_groups::{RowGroup, RowGroups, id_of};
 use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
-use crate::json_file::Node;
-use crate::{Warning, WorkloadError};
+use crate::WorkloadError;
 
 /// MLPerf's agentic data sets.
 pub(super) const FORMAT: Format = Format {
@@ -52,40 +50,23 @@ fn is_single(peek: &Peek) -> bool {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let mut remarked = Remarked::default();
+    let mut remarks = Remarks::default();
     if is_single(source.peek()) {
         return Ok(Box::new(source.rows().map(move |row| single(&row?))));
     }
     let groups = RowGroups::new(source, FLAT_KEYS[0], |_| false);
     Ok(Box::new(groups.flat_map(move |group| match group {
-        Ok(group) => items(&group, &mut remarked),
+        Ok(group) => items(&group, &mut remarks),
         Err(error) => vec![Err(error)],
     })))
 }
 
-/// Keys that were remarked on.
-#[derive(Default)]
-struct Remarked {
-    keys: BTreeSet<String>,
-    remarks: Vec<Warning>,
-}
-
-impl Remarked {
-    /// Remarks on the value under a key, once.
-    fn note(&mut self, node: &Node, key: &str, problem: &str) {
-        if self.keys.insert(key.to_owned()) {
-            self.remarks.push(node.key(key).remark(problem));
-        }
-    }
-}
-
-fn items(group: &RowGroup, remarked: &mut Remarked) -> Vec<Result<Item, WorkloadError>> {
-    let item = match rows::conversation(group, remarked) {
+fn items(group: &RowGroup, remarks: &mut Remarks) -> Vec<Result<Item, WorkloadError>> {
+    let item = match rows::conversation(group, remarks) {
         Ok(conversation) => Item::Conversation(Box::new(conversation)),
         Err(skipped) => Item::Skipped(skipped),
     };
-    let remarks = remarked.remarks.drain(..).map(Item::Remark);
-    remarks.chain([item]).map(Ok).collect()
+    remarks.take().into_iter().chain([item]).map(Ok).collect()
 }
 
 /// A question and its answer.

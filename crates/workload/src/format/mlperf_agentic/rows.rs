@@ -1,13 +1,13 @@
 use serde_json::{Map, Value};
 use turnbench_model::{Content, Conversation, Message, Nanos, RecordedTurn, TurnRules};
 
-use super::Remarked;
 use crate::format::openai::tools;
+use crate::format::remarks::Remarks;
 use crate::format::row_groups::{ParsedRow, RowGroup};
 use crate::format::{Skipped, units};
 use crate::json_file::Node;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "conversation_id",
     "turn",
     "role",
@@ -18,6 +18,8 @@ const KEYS: [&str; 10] = [
     "tool_results",
     "reasoning_content",
     "delay_seconds",
+    "tool_call_id",
+    "name",
 ];
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
@@ -28,12 +30,12 @@ const OF_THE_MESSAGE: [&str; 4] = ["tool_calls", "reasoning_content", "tool_call
 /// The conversation that these rows are the messages of.
 pub(super) fn conversation(
     group: &RowGroup,
-    remarked: &mut Remarked,
+    remarks: &mut Remarks,
 ) -> Result<Conversation, Skipped> {
     let rows = in_order(group)?;
     let mut build = Builder::default();
     for row in rows {
-        build.row(&row.node(), remarked)?;
+        build.row(&row.node(), remarks)?;
     }
     let id = group.id.clone().unwrap_or_default();
     let mut conversation =
@@ -93,7 +95,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn row(&mut self, row: &Node, remarked: &mut Remarked) -> Result<(), Skipped> {
+    fn row(&mut self, row: &Node, remarks: &mut Remarks) -> Result<(), Skipped> {
         let malformed = |error| Skipped::new("malformed message", error);
         let role_node = row.key("role");
         let named = role_node.value().and_then(Value::as_str);
@@ -101,7 +103,7 @@ impl Builder {
             let error = role_node.refuse("system, developer, user, assistant or tool");
             return Err(Skipped::new("unknown role", error));
         };
-        self.head(row, remarked)?;
+        self.head(row, remarks)?;
         let delay = units::seconds(&row.key("delay_seconds"))?.filter(|_| role != "assistant");
         let start = self.messages.len();
         let results = row.key("tool_results");
@@ -125,16 +127,12 @@ impl Builder {
         }
         self.delays.resize(self.messages.len(), None);
         self.delays[start] = delay;
-        for key in row.value().and_then(Value::as_object).into_iter().flat_map(Map::keys) {
-            if !KEYS.contains(&key.as_str()) && !OF_THE_MESSAGE.contains(&key.as_str()) {
-                remarked.note(row, key, "is an unknown key and has no effect");
-            }
-        }
+        remarks.note_unknown_keys(row, &KEYS);
         Ok(())
     }
 
     /// What stands for the conversation rather than for the row.
-    fn head(&mut self, row: &Node, remarked: &mut Remarked) -> Result<(), Skipped> {
+    fn head(&mut self, row: &Node, remarks: &mut Remarks) -> Result<(), Skipped> {
         let system = row.key("system");
         if system.not_null().is_some() {
             let text = system.string("a string");
@@ -151,7 +149,7 @@ impl Builder {
                 }
                 Some(first) if *first != tools => {
                     let problem = "differs from the conversation's first tools and has no effect";
-                    remarked.note(row, "tools", problem);
+                    remarks.note(row, "tools", problem);
                 }
                 Some(_) => {}
             }

@@ -1,7 +1,7 @@
 use serde_json::{Map, Value, json};
 
-use super::Remarks;
 use crate::format::Skipped;
+use crate::format::remarks::Remarks;
 use crate::json_file::Node;
 
 /// Keys of a chat request that go into every request of the conversation; a row that has one is a
@@ -45,12 +45,21 @@ pub(super) const REQUEST: [&str; 36] = [
     "extra_body",
 ];
 
+/// Keys of a request that become a part of what was recorded of the turns.
+pub(super) const OF_TURNS: [&str; 4] =
+    ["model", "max_tokens", "max_completion_tokens", "min_tokens"];
+
 /// Keys that are kept elsewhere.
-const ELSEWHERE: [&str; 7] =
-    ["id", "custom_id", "messages", "model", "max_tokens", "max_completion_tokens", "min_tokens"];
+const ELSEWHERE: [&str; 4] = ["id", "custom_id", "messages", "extra_body"];
 
 /// Keys that the run sets itself.
 const OF_THE_RUN: [&str; 3] = ["stream", "stream_options", "n"];
+
+/// Whether a key of a recorded request may go beside the messages: it has no place of its own, and
+/// the run doesn't set it.
+pub(crate) fn is_extra(key: &str) -> bool {
+    key != "messages" && !OF_TURNS.contains(&key) && !OF_THE_RUN.contains(&key)
+}
 
 /// Media that some data sets name beside the messages, which have `<image>` in their place.
 const MEDIA: [&str; 4] = ["image", "images", "audios", "videos"];
@@ -62,25 +71,44 @@ pub(super) fn request(
     remarks: &mut Remarks,
 ) -> Result<Map<String, Value>, Skipped> {
     let mut request = Map::new();
-    let Some(Value::Object(keys)) = body.value() else { return Ok(request) };
+    add(&mut request, body, batch, remarks)?;
+    let more = body.key("extra_body");
+    match more.not_null() {
+        Some(Value::Object(keys)) => {
+            add(&mut request, &more, true, remarks)?;
+            for key in ELSEWHERE.iter().filter(|key| keys.contains_key(**key)) {
+                remarks.note(&more, key, "has no effect here");
+            }
+        }
+        Some(_) => remarks.note(body, "extra_body", "is no object and has no effect"),
+        None => {}
+    }
+    Ok(request)
+}
+
+/// Adds the keys of an object that go beside the messages: all of a request, else those that are
+/// known to be of one.
+fn add(
+    request: &mut Map<String, Value>,
+    node: &Node,
+    all: bool,
+    remarks: &mut Remarks,
+) -> Result<(), Skipped> {
+    let Some(Value::Object(keys)) = node.value() else { return Ok(()) };
     for (key, value) in keys.iter().filter(|(_, value)| !value.is_null()) {
         let name = key.as_str();
-        let mut remark = |text| remarks.push((key.clone(), body.key(key).remark(text)));
+        let mut remark = |text| remarks.note(node, key, text);
         match name {
             "tools" => {
-                if let Some(tools) = tools(&body.key(key))? {
+                if let Some(tools) = tools(&node.key(key))? {
                     request.insert(key.clone(), tools);
                 }
             }
-            "extra_body" => match value.as_object() {
-                Some(more) => request.extend(more.clone()),
-                None => remark("is no object and has no effect"),
-            },
-            _ if ELSEWHERE.contains(&name) => {}
+            _ if ELSEWHERE.contains(&name) || OF_TURNS.contains(&name) => {}
             _ if OF_THE_RUN.contains(&name) => {
                 remark("is set by the run; what stands here has no effect");
             }
-            _ if batch || REQUEST.contains(&name) => {
+            _ if all || REQUEST.contains(&name) => {
                 request.insert(key.clone(), value.clone());
             }
             _ if MEDIA.contains(&name) => {
@@ -89,7 +117,7 @@ pub(super) fn request(
             _ => remark("is an unknown key and has no effect"),
         }
     }
-    Ok(request)
+    Ok(())
 }
 
 /// Tools as the API has them: data sets also hold the list as a string of JSON, and functions

@@ -12,7 +12,8 @@
 //!
 //! Kept: the messages with all their keys (`null` is absent), keys of a request (`tools`,
 //! `temperature`, …) for every request of the conversation, `model`, and `max_tokens` or
-//! `max_completion_tokens` as a cap for every answer. Lost: keys that are none of a request, with
+//! `max_completion_tokens` as a cap for every answer; the keys in `extra_body` count as the body's own.
+//! Lost: keys that are none of a request, with
 //! a remark each, and images that are named beside the messages.
 //!
 //! A row with an id and messages and nothing of a request is the `conversations` format's.
@@ -20,19 +21,18 @@
 mod keys;
 mod llama_factory;
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 use turnbench_model::{Content, Conversation, Message, RecordedTurn, TurnRules};
 
-pub(crate) use keys::{tokens, tools};
+pub(crate) use keys::{is_extra, tokens, tools};
 
 use super::exchange::{Exchange, conversation_of};
+use super::remarks::Remarks;
 use super::row_groups::id_of;
 use super::sharegpt::is_from_value;
 use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
+use crate::WorkloadError;
 use crate::json_file::Node;
-use crate::{Warning, WorkloadError};
 
 /// Chat requests as the OpenAI API spells them.
 pub(super) const FORMAT: Format = Format {
@@ -56,9 +56,6 @@ const FOREIGN_KEYS: [&str; 7] = [
 /// Keys of these that logs of chats have, too.
 const OF_LOGS: [&str; 2] = ["timestamp", "delay"];
 
-/// Keys of a request that become a part of what was recorded of the turns.
-const OF_TURNS: [&str; 4] = ["model", "max_tokens", "max_completion_tokens", "min_tokens"];
-
 /// Whether rows are `openai`'s and not the `conversations` format's.
 pub(super) fn sniff(peek: &Peek) -> bool {
     // A time of day as text, as chat logs have it, makes no trace.
@@ -77,7 +74,7 @@ pub(super) fn sniff(peek: &Peek) -> bool {
     let is_plain = |row: &Value| {
         has_messages(row)
             && (id_of(row, "id").is_none()
-                || keys::REQUEST.iter().chain(&OF_TURNS).any(|key| row.get(key).is_some()))
+                || keys::REQUEST.iter().chain(&keys::OF_TURNS).any(|key| row.get(key).is_some()))
     };
     let is_batch = |row: &Value| {
         row.get("custom_id").is_some() && row.get("body").is_some_and(Value::is_object)
@@ -88,35 +85,25 @@ pub(super) fn sniff(peek: &Peek) -> bool {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
-    let mut remarked = BTreeSet::new();
+    let mut remarks = Remarks::default();
     Ok(Box::new(source.rows().flat_map(move |row| match row {
-        Ok(row) => items(&row, &mut remarked),
+        Ok(row) => items(&row, &mut remarks),
         Err(error) => vec![Err(error)],
     })))
 }
 
 /// What a row becomes: a conversation or a skip, and before it remarks on keys not met before.
-fn items(row: &Row, remarked: &mut BTreeSet<String>) -> Vec<Result<Item, WorkloadError>> {
+fn items(row: &Row, remarks: &mut Remarks) -> Vec<Result<Item, WorkloadError>> {
     let value = match row.value() {
         Ok(value) => value,
         Err(error) => return vec![Err(error)],
     };
-    let mut remarks = Vec::new();
-    let item = match conversation(&row.node(&value), row.index, &mut remarks) {
+    let item = match conversation(&row.node(&value), row.index, remarks) {
         Ok(conversation) => Item::Conversation(Box::new(conversation)),
         Err(skipped) => Item::Skipped(skipped),
     };
-    let mut items: Vec<_> = remarks
-        .into_iter()
-        .filter(|(key, _)| remarked.insert(key.clone()))
-        .map(|(_, remark)| Ok(Item::Remark(remark)))
-        .collect();
-    items.push(Ok(item));
-    items
+    remarks.take().into_iter().chain([item]).map(Ok).collect()
 }
-
-/// Remarks by the key that they are about.
-type Remarks = Vec<(String, Warning)>;
 
 fn conversation(row: &Node, index: u64, remarks: &mut Remarks) -> Result<Conversation, Skipped> {
     let value = row.value().unwrap_or(&Value::Null);
@@ -200,16 +187,20 @@ fn may_lack_content(message: &Message) -> bool {
     message.is_assistant() && INSTEAD.iter().any(|key| message.extra.contains_key(*key))
 }
 
-/// What a row says of each of its answers.
+/// What a row says of each of its answers. What is in `extra_body` goes before, as in the body that
+/// OpenAI's client makes of it.
 fn recorded(body: &Node) -> Result<RecordedTurn, Skipped> {
-    let cap = match keys::tokens(&body.key("max_completion_tokens"))? {
-        Some(cap) => Some(cap),
-        None => keys::tokens(&body.key("max_tokens"))?,
+    let extra = body.key("extra_body");
+    let stated = |keys: &[&str]| {
+        let mut nodes = keys.iter().flat_map(|key| [extra.key(key), body.key(key)]);
+        nodes.find(|node| node.not_null().is_some())
     };
+    let tokens = |keys: &[&str]| stated(keys).map_or(Ok(None), |node| keys::tokens(&node));
+    let model = stated(&["model"]);
     Ok(RecordedTurn {
-        model: body.key("model").value().and_then(Value::as_str).map(str::to_owned),
-        min_tokens: keys::tokens(&body.key("min_tokens"))?,
-        max_tokens: cap,
+        model: model.and_then(|it| it.value()?.as_str().map(str::to_owned)),
+        min_tokens: tokens(&["min_tokens"])?,
+        max_tokens: tokens(&["max_completion_tokens", "max_tokens"])?,
         ..RecordedTurn::default()
     })
 }

@@ -76,6 +76,28 @@ fn keys_of_the_request_go_into_every_request_and_caps_to_every_turn() {
 }
 
 #[test]
+fn extra_body_is_of_the_request_but_not_what_the_run_sets() {
+    let seen = rows(&[json!({
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+        "model": "m", "top_k": 2, "max_tokens": 9,
+        "extra_body": {"messages": [], "stream": false, "model": "z", "max_tokens": 7, "top_k": 3,
+            "min_tokens": 2, "guided_json": null, "new": 1},
+    })]);
+    let conversation = &seen.conversations[0];
+    assert_eq!(Value::Object(conversation.request.clone()), json!({"top_k": 3, "new": 1}));
+    let turn = &conversation.recorded[0];
+    assert_eq!((turn.min_tokens, turn.max_tokens), (Some(2), Some(7)));
+    assert_eq!(turn.model.as_deref(), Some("z"));
+    assert_eq!(
+        seen.remarks,
+        [
+            "in.data: extra_body.stream is set by the run; what stands here has no effect",
+            "in.data: extra_body.messages has no effect here",
+        ]
+    );
+}
+
+#[test]
 fn tools_are_also_read_from_text_and_wrapped() {
     let question = json!([{"role": "user", "content": "x"}]);
     let tools = |tools: Value| one(json!({"messages": question, "tools": tools})).request;
