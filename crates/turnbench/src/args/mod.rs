@@ -36,7 +36,7 @@ Exit codes:
        failed --verify-output
   2    bad usage or input; nothing was sent
   3    the server could not be reached
-  4    internal error, or a file that could not be written
+  4    internal error, or a file that could not be written after work had begun
   130  interrupted (Ctrl-C)";
 
 /// The command line.

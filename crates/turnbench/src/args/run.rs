@@ -195,7 +195,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, value_name = "PROGRAM", help_heading = "Request")]
     pub compat: Option<CompatArg>,
 
-    /// Write the conversations with the server's answers
+    /// Write the conversations as they were sent: with the server's answers
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output_file: Option<PathBuf>,
 

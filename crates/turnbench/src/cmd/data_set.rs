@@ -86,34 +86,30 @@ pub(crate) fn tell(report: &ReadReport) {
         output::warn(format!("and {} remarks more", report.more_remarks));
     }
     for (reason, skip) in &report.skipped {
-        output::warn(format!("{} skipped: {reason}\nthe first: {}", rows(skip.count), skip.first));
+        output::warn(format!(
+            "{} skipped: {reason}\nthe first: {}",
+            output::counted(skip.count, "row"),
+            skip.first
+        ));
     }
     for (reason, count) in &report.dropped {
-        output::warn(format!("{} dropped: {reason}", conversations(*count)));
+        output::warn(format!("{} dropped: {reason}", output::counted(*count, "conversation")));
     }
     for (key, count) in &report.request_keys {
         output::warn(format!(
             "{} whose requests have the key {key}, which is not sent: it is the run's matter",
-            conversations(*count)
+            output::counted(*count, "conversation")
         ));
     }
     if report.forks_cut > 0 {
         output::warn(format!(
             "{} lost a part of what is known of their parent, which was dropped, cut or not selected",
-            conversations(report.forks_cut)
+            output::counted(report.forks_cut, "conversation")
         ));
     }
     for (reason, count) in &report.cut {
-        output::warn(format!("{} cut: {reason}", conversations(*count)));
+        output::warn(format!("{} cut: {reason}", output::counted(*count, "conversation")));
     }
-}
-
-fn rows(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
-}
-
-fn conversations(count: u64) -> String {
-    if count == 1 { "1 conversation".to_owned() } else { format!("{count} conversations") }
 }
 
 /// Makes the conversations that a generator config describes.

@@ -41,8 +41,9 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<ExitCode, Exit> {
     if let Some(path) = &args.output_file {
         let messages: usize = conversations.iter().map(|one| one.messages.len()).sum();
         anstream::eprintln!(
-            "{} conversations with {messages} messages in {}",
-            conversations.len(),
+            "{} with {} in {}",
+            output::counted(conversations.len() as u64, "conversation"),
+            output::counted(messages as u64, "message"),
             path.display()
         );
     }

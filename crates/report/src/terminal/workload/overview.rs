@@ -30,7 +30,9 @@ pub(super) fn heading(report: &WorkloadReport) -> String {
 fn basis(report: &WorkloadReport) -> String {
     match &report.token_basis {
         TokenBasis::Messages { tokenizer } => {
-            format!("by {tokenizer}; prompts: concatenated messages, no chat template")
+            format!(
+                "by {tokenizer}; prompts: tools and messages one after another, no chat template"
+            )
         }
         TokenBasis::ChatTemplate { tokenizer, rejected_conversations: 0 } => {
             format!("by {tokenizer}; prompts: its chat template (a tool list stands before it)")

@@ -6,8 +6,9 @@ use turnbench_random::PythonStream;
 use turnbench_report::conversation_table_text;
 use turnbench_workload::{Converted, Dump, MergedDump, OutputFile, ReferenceRules};
 
-use super::{convert_error, counted, output_file, print, write_error};
+use super::{convert_error, output_file, print, write_error};
 use crate::args::{AsciiArg, ConvertArgs, TargetArg};
+use crate::cmd::output::counted;
 use crate::cmd::{signals, tokenizer};
 use crate::exit::{Exit, ExitCode};
 

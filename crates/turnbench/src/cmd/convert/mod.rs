@@ -99,12 +99,6 @@ fn writes_stdout(args: &ConvertArgs) -> bool {
     args.output.as_os_str() == "-"
 }
 
-/// `1 item` or `2 items`.
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
-}
-
 /// Prints text on standard output, or beside it where that is the converted file's place.
 fn print(args: &ConvertArgs, text: &str) -> Result<(), Exit> {
     if writes_stdout(args) {

@@ -8,9 +8,10 @@ use turnbench_workload::{
     Writer, WriterOptions,
 };
 
-use super::{convert_error, counted, output_file, print, write_error};
+use super::{convert_error, output_file, print, write_error};
 use crate::args::{ConvertArgs, TargetArg};
 use crate::cmd::data_set::TraceFiller;
+use crate::cmd::output::counted;
 use crate::cmd::reading::Reading;
 use crate::cmd::{data_set, signals, tokenizer};
 use crate::exit::{Exit, ExitCode, WithExitCode};

@@ -56,7 +56,7 @@ impl Progress {
 
 fn bar(planned: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(planned), ProgressDrawTarget::stderr_with_hz(10));
-    let template = "{bar:16} {pos}/{len} conversations, {per_sec}, {eta} left";
+    let template = "{bar:16} {pos}/{len} conversations, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
