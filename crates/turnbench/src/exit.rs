@@ -7,8 +7,8 @@ use std::fmt::Display;
 pub(crate) enum ExitCode {
     /// Everything asked for was done.
     Done = 0,
-    /// A goal was missed: fewer than half of the requests completed, or an answer failed its
-    /// verification.
+    /// A goal was missed: fewer than half of the requests completed, no conversation finished while
+    /// some failed, or an answer failed its verification.
     GoalMissed = 1,
     /// Bad usage or bad input; nothing was sent.
     Usage = 2,

@@ -32,8 +32,8 @@ pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    a goal was missed: no request, or fewer than half of the requests, completed, or an answer
-       failed --verify-output
+  1    a goal was missed: no request, or fewer than half of the requests, completed, no conversation
+       finished while some failed, or an answer failed --verify-output
   2    bad usage or input; nothing was sent
   3    the server could not be reached
   4    internal error, or a file that could not be written after work had begun

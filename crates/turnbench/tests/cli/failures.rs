@@ -201,3 +201,12 @@ fn a_warm_up_that_succeeds_does_not_make_a_run_that_fails_a_success() {
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stdout.contains("0 completed, 2 failed"), "{}", run.stdout);
 }
+
+#[test]
+fn a_run_of_which_no_conversation_finishes_misses_its_goal() {
+    let case = Case::new(Behaviour::script(&["normal", "http500"]));
+    case.conversations(&json!([plain("a", 2)]));
+    let run = case.run(&[]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("no conversation finished, 1 failed"), "{}", run.stderr);
+}

@@ -198,8 +198,13 @@ fn exit_code(report: &RunReport, records: &[RequestRecord]) -> ExitCode {
     if failures().any(|failure| failure.kind == FailureKind::Mismatch) {
         return ExitCode::GoalMissed;
     }
+    let conversations = &report.counts.conversations;
     if requests.completed > 0 && requests.completed >= requests.failed {
-        return ExitCode::Done;
+        if conversations.finished > 0 || conversations.failed == 0 {
+            return ExitCode::Done;
+        }
+        output::warn(format!("no conversation finished, {} failed", conversations.failed));
+        return ExitCode::GoalMissed;
     }
     if requests.completed == 0 {
         output::warn("no request completed");
