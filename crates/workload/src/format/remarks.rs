@@ -41,6 +41,11 @@ impl Remarks {
         self.noted.extend(remarks);
     }
 
+    /// Keeps what is to be handed out for [`Remarks::take`].
+    pub(crate) fn keep(&mut self, remark: Option<Item>) {
+        self.noted.extend(remark);
+    }
+
     /// What was noted since the last time.
     pub(crate) fn take(&mut self) -> Vec<Item> {
         std::mem::take(&mut self.noted)

@@ -10,11 +10,12 @@
 //! `role`, `timestamp` or `delay` (milliseconds), `output_length`, `max_tokens`, `model`, `extra`.
 //!
 //! Each turn is a request that the server answers: files of AIPerf hold no answers. (If a turn has
-//! the role `assistant`, it is the recorded answer to the turn before.) Kept: texts, media that are URLs, `data:` URLs or
-//! `"wav,BASE64"`, times (a first timestamp since 1970 becomes 0), `output_length` as the answer's
-//! exact length, `max_tokens` as a cap, `extra` of a conversation's first turn for all its requests.
-//! Lost: names, media that are files (the conversation is skipped); with a remark, what differs in
-//! later `extra`s, and turns that nothing is asked after, such as a last one of the role `system`.
+//! the role `assistant`, it is the recorded answer to the turn before.) Kept: texts, media that are
+//! URLs, `data:` URLs or `"wav,BASE64"`, times (counted from the first timestamp where that is a
+//! date), `output_length` as the answer's exact length, `max_tokens` as a cap, `extra` of a
+//! conversation's first turn for all its requests. Lost: names, media that are files (the conversation
+//! is skipped); with a remark, what differs in later `extra`s, and turns that nothing is asked after,
+//! such as a last one of the role `system`.
 //!
 //! Rows of AIPerf's trace type, with `input_length`, `hash_ids`, `text_input` or `messages`, are the
 //! `mooncake` format's.
@@ -22,12 +23,13 @@
 mod turn;
 
 use serde_json::{Map, Value};
-use turnbench_model::{Conversation, Message, Nanos};
+use turnbench_model::{Conversation, Message};
 
 use self::turn::Turn;
 use super::exchange::{Exchange, conversation_of};
 use super::remarks::Remarks;
 use super::row_groups::{RowGroup, RowGroups};
+use super::trace::Clock;
 use super::{Format, Item, Peek, Reader, Skipped, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
@@ -53,9 +55,6 @@ const FOREIGN_KEYS: [&str; 10] = [
     "body",
     "requests",
 ];
-
-/// A timestamp from here on, in milliseconds, is a date: after 2001.
-const DATES_FROM: Nanos = Nanos(1_000_000_000_000_000_000);
 
 fn sniff(peek: &Peek) -> bool {
     // Pages of a crawl have texts, too, and dates as text.
@@ -84,8 +83,7 @@ fn read(source: Source) -> Result<Reader, WorkloadError> {
 /// What a reader knows of the file so far.
 #[derive(Default)]
 struct State {
-    /// The first timestamp, where timestamps are dates.
-    begins: Option<Nanos>,
+    clock: Clock,
     remarks: Remarks,
 }
 
@@ -136,11 +134,10 @@ impl State {
     fn turn(&mut self, node: &Node) -> Result<Turn, Skipped> {
         let mut turn = turn::read(node)?;
         self.remarks.note_unknown_keys(node, &turn::KEYS);
-        if let Some(at) = turn.recorded.sent_at_ns {
-            let first = if at >= DATES_FROM { at } else { Nanos(0) };
-            let begins = *self.begins.get_or_insert(first);
-            turn.recorded.sent_at_ns = Some(Nanos(at.0.saturating_sub(begins.0)));
-        }
+        let sent_at = turn.recorded.sent_at_ns;
+        let (sent_at, remark) = self.clock.since_first_date(sent_at, node, "timestamp");
+        turn.recorded.sent_at_ns = sent_at;
+        self.remarks.keep(remark);
         Ok(turn)
     }
 }

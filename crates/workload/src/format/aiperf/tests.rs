@@ -116,6 +116,9 @@ fn dates_are_counted_from_the_first() {
     let times: Vec<_> =
         seen.conversations.iter().map(|it| it.recorded[0].sent_at_ns.unwrap()).collect();
     assert_eq!(times, [Nanos(0), Nanos(500_000_000), Nanos(0)]);
+    let expect = "in.data: timestamp is earlier than that of the first row; such rows count as sent \
+                  with the first";
+    assert_eq!(seen.remarks, [expect]);
 }
 
 #[test]
