@@ -12,6 +12,7 @@ mod aiperf;
 mod azure;
 mod bailian;
 mod burstgpt;
+mod chat_rows;
 mod conversations;
 mod csv_rows;
 mod dynamo;

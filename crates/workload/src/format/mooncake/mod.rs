@@ -28,6 +28,7 @@ use rustc_hash::FxBuildHasher;
 use serde_json::Value;
 use turnbench_model::{Conversation, RecordedTurn};
 
+use super::chat_rows::{is_chat_log, whole_rows};
 use super::exchange::conversation_of;
 use super::row_groups::id_of;
 use super::trace::{Clock, Part, Parts, Remarks, Sessions};
@@ -88,24 +89,6 @@ fn sniff(peek: &Peek) -> bool {
         ["timestamp", "delay", "output_length"].iter().any(|key| any(key, Value::is_number));
     let has_text = has("text_input") || has("payload") || has("messages") && !is_chat_log(peek);
     has("input_length") || is_timed && (has_text || has("hash_ids"))
-}
-
-/// Whether the first rows have messages that end with an answer, and no lengths: a log of chats,
-/// whatever times it has, and no requests.
-pub(super) fn is_chat_log(peek: &Peek) -> bool {
-    const LENGTHS: [&str; 3] = ["input_length", "output_length", "hash_ids"];
-    let is_answered = |messages: &Vec<Value>| {
-        messages.last().is_some_and(|last| last.get("role").is_some_and(|role| role == "assistant"))
-    };
-    let mut lists = whole_rows(peek).iter().filter_map(|row| row.get("messages")?.as_array());
-    let first = lists.next().is_some_and(is_answered);
-    first && lists.all(is_answered) && !LENGTHS.iter().any(|key| peek.has_keys(&[key]))
-}
-
-/// The first rows without the last of several, which may be cut off.
-fn whole_rows(peek: &Peek) -> &[Value] {
-    let rows = peek.rows();
-    &rows[..rows.len().saturating_sub(1).max(1).min(rows.len())]
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]

@@ -26,10 +26,10 @@ use turnbench_model::{Content, Conversation, Message, RecordedTurn, TurnRules};
 
 pub(crate) use keys::{is_extra, tokens, tools};
 
+use super::chat_rows::{is_chat_log, is_from_value};
 use super::exchange::{Exchange, conversation_of};
 use super::remarks::Remarks;
 use super::row_groups::id_of;
-use super::sharegpt::is_from_value;
 use super::{Format, Item, Peek, Reader, Row, Skipped, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
@@ -60,7 +60,7 @@ const OF_LOGS: [&str; 2] = ["timestamp", "delay"];
 pub(super) fn sniff(peek: &Peek) -> bool {
     // A time of day as text, as chat logs have it, makes no trace.
     let is_foreign = |value: &Value| value.is_number() || value.is_array();
-    let is_log = super::mooncake::is_chat_log(peek);
+    let is_log = is_chat_log(peek);
     let has_foreign = |row: &Value| {
         let mut keys = FOREIGN_KEYS.iter().filter(|key| !(is_log && OF_LOGS.contains(*key)));
         keys.any(|key| row.get(key).is_some_and(is_foreign))

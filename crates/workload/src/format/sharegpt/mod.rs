@@ -65,12 +65,6 @@ fn is_item(row: &Value) -> bool {
     })
 }
 
-/// Whether an item's list is of from/value entries, so that it is no chat request.
-pub(crate) fn is_from_value(list: &Value) -> bool {
-    let first = list.as_array().and_then(|entries| entries.first());
-    first.is_some_and(|entry| entry.get("from").is_some() && entry.get("role").is_none())
-}
-
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all formats")]
 fn read(source: Source) -> Result<Reader, WorkloadError> {
     let ids = source.peek().rows().iter().filter_map(|row| row.get("id")?.as_str());
