@@ -87,16 +87,6 @@ fn payload(
     times: RecordedTurn,
     request: &mut Map<String, Value>,
 ) -> Result<(Vec<Message>, RecordedTurn), Skipped> {
-    const OF_THE_RUN: [&str; 8] = [
-        "messages",
-        "model",
-        "max_tokens",
-        "max_completion_tokens",
-        "min_tokens",
-        "stream",
-        "stream_options",
-        "n",
-    ];
     let object = node.object().map_err(|error| Skipped::new("malformed payload", error))?;
     let messages = openai::messages(&node.key("messages"))?;
     let cap = match openai::tokens(&node.key("max_completion_tokens"))? {
@@ -113,7 +103,7 @@ fn payload(
     };
     let others = object
         .iter()
-        .filter(|(key, value)| !OF_THE_RUN.contains(&key.as_str()) && !value.is_null())
+        .filter(|(key, value)| openai::is_extra(key) && !value.is_null())
         .map(|(key, value)| (key.clone(), value.clone()));
     // What `extra` says goes before.
     for (key, value) in others {
