@@ -28,6 +28,7 @@ mod otel;
 mod parquet_rows;
 mod peek;
 mod remarks;
+mod row;
 mod row_groups;
 mod rows;
 mod sharegpt;
@@ -45,7 +46,8 @@ use turnbench_model::Conversation;
 
 pub(crate) use conversations::message;
 pub use peek::{Container, Peek};
-pub use rows::{JsonRows, Row};
+pub use row::Row;
+pub use rows::JsonRows;
 pub use source::{ReadState, Source};
 
 use crate::{Warning, WorkloadError};
