@@ -45,7 +45,9 @@ fn read(source: Source) -> Result<Reader, WorkloadError> {
 fn items(row: &CsvRow, columns: &[String; 3], clock: &mut Clock) -> Vec<Item> {
     let node = row.node();
     let [timestamp, context, generated] = columns;
-    let read = lengths(&node.key(context), &node.key(generated))
+    let read = row
+        .check_columns()
+        .and_then(|()| lengths(&node.key(context), &node.key(generated)))
         .and_then(|lengths| Ok((lengths, time(&node.key(timestamp))?)));
     let (lengths, sent) = match read {
         Ok(read) => read,
@@ -117,7 +119,7 @@ mod tests {
     fn odd_rows_are_skipped_by_reason() {
         let text = "\u{feff}timestamp, context_tokens ,Generated Tokens\r\n\
                     2023-11-16 18:17:03.9799600,1,2\r\n\
-                    yesterday,1,2\r\n,1,2\r\n2023-11-16,0,2\r\n2023-11-16,1\r\n\r\n\
+                    yesterday,1,2\r\n,1,2\r\n2023-11-16,0,2\r\n2023-11-16,1,\r\n2023-11-16,1\r\n\r\n\
                     2023-11-16 18:17:04,1,0";
         let seen = read(&FORMAT, source(text));
         assert_eq!(seen.conversations.len(), 2);
@@ -131,7 +133,9 @@ mod tests {
                  2023-11-16 18:17:03.9799600",
                 "prompt without tokens: in.data:5: context_tokens is 0, allowed is a whole number \
                  of tokens, from 1",
-                "answer without tokens: in.data:8: Generated Tokens is 0, allowed is a whole \
+                "wrong number of cells: in.data:7: the line has 2 cells, allowed is as many as the \
+                 header has, 3",
+                "answer without tokens: in.data:9: Generated Tokens is 0, allowed is a whole \
                  number of tokens, from 1",
             ]
         );

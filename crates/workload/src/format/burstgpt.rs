@@ -88,6 +88,7 @@ impl Columns {
         row: &CsvRow,
         clock: &mut Clock,
     ) -> Result<(RecordedTurn, Option<Item>), Skipped> {
+        row.check_columns()?;
         let node = row.node();
         let answer = node.key(&self.response);
         if answer.value().and_then(Value::as_f64) == Some(0.0) {
@@ -164,8 +165,8 @@ mod tests {
         assert_eq!(
             seen.skips,
             [
-                "no prompt length: in.data:4: Request tokens is missing, allowed is a whole number \
-                 of tokens, from 1",
+                "wrong number of cells: in.data:4: the line has 2 cells, allowed is as many as the \
+                 header has, 6",
                 "malformed token count: in.data:5: Request tokens is \"x\", allowed is a whole \
                  number of tokens, 1 to 4294967295",
                 "malformed token count: in.data:6: Request tokens is \"1,0\", allowed is a whole \

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Peek, Source};
+use super::{Peek, Skipped, Source};
 use crate::WorkloadError;
 use crate::json_file::Node;
 
@@ -36,12 +36,31 @@ pub(crate) struct CsvRow {
     pub(crate) index: u64,
     /// The cells, by header.
     pub(crate) value: Value,
+    /// How many cells it has, and how many the header.
+    cells: usize,
+    columns: usize,
 }
 
 impl CsvRow {
     /// The row, to be complained about with its place.
     pub(crate) fn node(&self) -> Node<'_> {
         Node::row(&self.path, self.line, &self.value)
+    }
+
+    /// Refuses a row of more or fewer cells than the header: what stands where is not known.
+    pub(crate) fn check_columns(&self) -> Result<(), Skipped> {
+        if self.cells == self.columns {
+            return Ok(());
+        }
+        let error = WorkloadError::Field {
+            path: self.path.to_path_buf(),
+            line: NonZeroU64::new(self.line),
+            field: "the line".to_owned(),
+            seen: format!("has {} cells", self.cells),
+            allowed: format!("as many as the header has, {}", self.columns),
+            hint: None,
+        };
+        Err(Skipped::new("wrong number of cells", error))
     }
 }
 
@@ -70,18 +89,19 @@ impl CsvRows {
                 return Ok(None);
             }
             let cells = self.lines.cells()?;
-            // Rows that are too short are told by the cells that they lack.
             if cells.len() != 1 || !cells[0].is_empty() {
                 break cells;
             }
         };
+        let count = cells.len();
         let cells = self.headers.iter().zip(&cells);
         let cells: Map<String, Value> =
             cells.map(|(header, cell)| (header.clone(), value(cell))).collect();
         let index = self.index;
         self.index += 1;
         let (path, line) = (Arc::clone(&self.path), self.lines.line);
-        Ok(Some(CsvRow { path, line, index, value: Value::Object(cells) }))
+        let (value, columns) = (Value::Object(cells), self.headers.len());
+        Ok(Some(CsvRow { path, line, index, value, cells: count, columns }))
     }
 }
 
