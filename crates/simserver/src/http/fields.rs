@@ -226,15 +226,24 @@ mod tests {
     proptest! {
         #[test]
         fn any_json_is_read_or_refused(body in json()) {
-            let _ = ChatRequest::parse(&body, 64);
-            let _ = CompletionRequest::parse(&body, 64, 100);
-            let _ = TokenizeRequest::parse(&body);
-            let _ = parse_detokenize(&body);
+            let refusals = [
+                ChatRequest::parse(&body, 64).err(),
+                CompletionRequest::parse(&body, 64, 100).err(),
+                TokenizeRequest::parse(&body).err(),
+                parse_detokenize(&body).err(),
+            ];
+            for refusal in refusals.into_iter().flatten() {
+                prop_assert!(refusal.status.is_client_error(), "{}", refusal.message);
+                prop_assert!(!refusal.message.is_empty());
+            }
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..64)) {
-            let _ = parse_json(Some("application/json"), &body);
+            let parsed = parse_json(Some("application/json"), &body);
+            let expect = serde_json::from_slice::<Value>(&body).ok();
+            prop_assert_eq!(parsed.as_ref().ok(), expect.as_ref());
+            prop_assert!(parsed.err().is_none_or(|it| it.status.is_client_error()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use turnbench_model::Conversation;
+use turnbench_model::{Conversation, TurnRules};
 
 use super::{Format, Item, Source};
 
@@ -54,6 +54,17 @@ pub(crate) fn read(format: &Format, source: Source) -> Seen {
     read_anyway(format, source)
 }
 
+/// What holds of each conversation that any reader hands out, however odd the file: it has an id and
+/// something to send or to make up, and what was recorded belongs to turns, one entry each.
+fn check_whole(conversation: &Conversation) {
+    let Conversation { id, messages, recorded, .. } = conversation;
+    assert!(!(messages.is_empty() && recorded.is_empty()), "{id}: neither text nor lengths");
+    if !messages.is_empty() && !recorded.is_empty() {
+        let turns = conversation.turns(TurnRules::default()).len();
+        assert_eq!(recorded.len(), turns, "{conversation:?}");
+    }
+}
+
 /// Reads all of a file, recognized or not.
 pub(crate) fn read_anyway(format: &Format, source: Source) -> Seen {
     let mut seen = Seen::default();
@@ -61,7 +72,10 @@ pub(crate) fn read_anyway(format: &Format, source: Source) -> Seen {
     let text = |shown: &dyn std::fmt::Display| shown.to_string().replace(&folder, "");
     for item in (format.read)(source).unwrap() {
         match item {
-            Ok(Item::Conversation(conversation)) => seen.conversations.push(*conversation),
+            Ok(Item::Conversation(conversation)) => {
+                check_whole(&conversation);
+                seen.conversations.push(*conversation);
+            }
             Ok(Item::Skipped(skipped)) => {
                 seen.skips.push(format!("{}: {}", skipped.reason, text(&skipped.error)));
             }

@@ -271,12 +271,13 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_end(text in "[\\[\\]{}\",:\\\\ u1a\n]{0,40}") {
-            let json = Json::new(text.as_bytes());
-            for (key, value) in json.members() {
-                key.decoded();
-                value.items().into_iter().flatten().count();
+        fn parts_of_any_bytes_are_no_more_than_the_bytes(text in "[\\[\\]{}\",:\\\\ u1a\n]{0,40}") {
+            let mut parts = 0;
+            for (key, value) in Json::new(text.as_bytes()).members() {
+                prop_assert!(key.decoded().len() <= text.len());
+                parts += 1 + value.items().into_iter().flatten().count();
             }
+            prop_assert!(parts <= text.len());
         }
     }
 }

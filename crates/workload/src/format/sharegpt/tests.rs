@@ -337,7 +337,12 @@ const SEEDS: &[&str] = &[
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
     #[test]
-    fn any_file_ends(bytes in mutated(SEEDS)) {
-        read_anyway(&FORMAT, source_of_bytes(&bytes));
+    fn conversations_of_any_file_ask_first_and_end_with_an_answer(bytes in mutated(SEEDS)) {
+        for conversation in read_anyway(&FORMAT, source_of_bytes(&bytes)).conversations {
+            let roles: Vec<&str> =
+                conversation.messages.iter().map(|message| message.role.as_str()).collect();
+            prop_assert_eq!(roles.iter().find(|role| **role != "system"), Some(&"user"));
+            prop_assert_eq!(roles.last(), Some(&"assistant"));
+        }
     }
 }
