@@ -64,14 +64,7 @@ impl Prompts<'_> {
             if continues && let Some(before) = facts.requests.last_mut() {
                 before.tails.clear();
             }
-            let mut request = tokens.request(turn, span);
-            request.sample.prompt_tokens = Some(sequence.tokens());
-            request.sequence = Some(facts.sequences.len());
-            request.tails = sequence.tails();
-            if let Some(answer) = span.answer {
-                sequence.push_all(tokens.message(answer));
-            }
-            facts.requests.push(request);
+            ask(&mut facts, tokens, (turn, span), sequence);
         }
         facts.sequences.extend(open.map(SequenceBuilder::finish));
         facts
@@ -107,19 +100,29 @@ impl Prompts<'_> {
             {
                 before.tails.clear();
             }
-            let mut request = tokens.request(turn, span);
-            request.sample.prompt_tokens = Some(sequence.tokens());
-            request.sequence = Some(facts.sequences.len());
-            request.tails = sequence.tails();
-            if let Some(answer) = span.answer {
-                sequence.push_all(tokens.message(answer));
-            }
-            facts.requests.push(request);
+            ask(&mut facts, tokens, (turn, span), &mut sequence);
             facts.sequences.push(sequence.finish());
             before = ids;
         }
         Ok(Some(facts))
     }
+}
+
+/// Takes in a turn's request, whose prompt is what `sequence` holds, and lets its answer follow.
+fn ask(
+    facts: &mut ConversationFacts,
+    tokens: &Tokens<'_>,
+    (turn, span): (usize, &TurnSpan),
+    sequence: &mut SequenceBuilder,
+) {
+    let mut request = tokens.request(turn, span);
+    request.sample.prompt_tokens = Some(sequence.tokens());
+    request.sequence = Some(facts.sequences.len());
+    request.tails = sequence.tails();
+    if let Some(answer) = span.answer {
+        sequence.push_all(tokens.message(answer));
+    }
+    facts.requests.push(request);
 }
 
 impl<'a> Tokens<'a> {
