@@ -44,14 +44,7 @@ pub struct DataSource {
 }
 
 impl DataSource {
-    /// Opens a file; without a `format` it is recognized from the file's beginning.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is of no format or of several.
-    pub fn open(path: &Path, format: Option<&'static Format>) -> Result<Self, WorkloadError> {
-        Self::new(Source::open(path)?, format)
-    }
-
+    /// What `source` is read as: this format, or the one that its beginning shows.
     pub(crate) fn new(
         source: Source,
         format: Option<&'static Format>,
@@ -124,20 +117,6 @@ pub struct DataSet {
     pub sha256: Option<String>,
 }
 
-impl DataSet {
-    /// [`DataSource::open`], then [`DataSource::read`].
-    ///
-    /// # Errors
-    /// Those of both.
-    pub fn read(
-        path: &Path,
-        format: Option<&'static Format>,
-        options: &ReadOptions<'_>,
-    ) -> Result<Self, WorkloadError> {
-        DataSource::open(path, format)?.read(options)
-    }
-}
-
 fn candidates(peek: &Peek) -> Vec<&'static Format> {
     FORMATS.iter().filter(|format| (format.sniff)(peek)).collect()
 }
@@ -176,14 +155,17 @@ fn unrecognized(source: Source) -> WorkloadError {
 
 #[cfg(test)]
 mod tests {
-    use super::{DataSet, Filters, ReadOptions, Selection};
+    use super::{DataSet, DataSource, Filters, ReadOptions, Selection};
+    use crate::format::Source;
 
     fn read(text: &str, options: &ReadOptions<'_>) -> Result<DataSet, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("in");
         std::fs::write(&path, text).unwrap();
         let shown = format!("{}/", folder.path().display());
-        DataSet::read(&path, None, options).map_err(|error| error.to_string().replace(&shown, ""))
+        let read = DataSource::new(Source::open(&path).unwrap(), None)
+            .and_then(|source| source.read(options));
+        read.map_err(|error| error.to_string().replace(&shown, ""))
     }
 
     fn lines(count: usize) -> String {

@@ -47,10 +47,6 @@ pub enum Target {
 }
 
 impl Target {
-    /// Every target, in the order in which they are listed to people.
-    pub const ALL: [Self; 5] =
-        [Self::Json, Self::Jsonl, Self::Mooncake, Self::AiPerf, Self::OpenAi];
-
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,11 +56,6 @@ impl Target {
             Self::AiPerf => "aiperf",
             Self::OpenAi => "openai",
         }
-    }
-
-    /// The target of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.name() == name)
     }
 
     /// What a file of this name holds when nothing else is said: JSONL with the extension `jsonl`
@@ -181,15 +172,6 @@ mod tests {
     use std::path::Path;
 
     use super::Target;
-
-    #[test]
-    fn names_lead_back_to_their_targets() {
-        for target in Target::ALL {
-            assert_eq!(Target::from_name(target.name()), Some(target));
-            assert_eq!(target.to_string(), target.name());
-        }
-        assert_eq!(Target::from_name("parquet"), None);
-    }
 
     #[test]
     fn an_extension_decides_between_json_and_jsonl() {
