@@ -2,7 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Connector {
     tls: Option<TlsConnector>,
     addresses: OnceCell<Vec<SocketAddr>>,
     connections_count: AtomicU32,
+    /// Whether a connection's two ends had the same address.
+    server_on_this_host: AtomicBool,
     /// From before the first connection until after the last one.
     _stamps: StampKeeper,
 }
@@ -60,6 +62,7 @@ impl Connector {
             tls,
             addresses: OnceCell::new(),
             connections_count: AtomicU32::new(0),
+            server_on_this_host: AtomicBool::new(false),
             _stamps: StampKeeper::new(),
         })
     }
@@ -72,6 +75,12 @@ impl Connector {
     /// The clock of every stamp.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Whether the server's address is one of this machine's own, as far as connections were made.
+    /// A tunnel's near end counts as well.
+    pub fn is_server_on_this_host(&self) -> bool {
+        self.server_on_this_host.load(Ordering::Relaxed)
     }
 
     /// Opens a connection, with TLS where the endpoint wants it. The host's name is resolved once
@@ -121,7 +130,14 @@ impl Connector {
         let mut failure = None;
         for address in addresses {
             match TcpStream::connect(address).await {
-                Ok(tcp) => return Ok(tcp),
+                Ok(tcp) => {
+                    // To an address of its own, a machine connects from that address.
+                    let ip = |address: io::Result<SocketAddr>| address.ok().map(|at| at.ip());
+                    let is_own =
+                        ip(tcp.local_addr()).is_some_and(|own| Some(own) == ip(tcp.peer_addr()));
+                    self.server_on_this_host.fetch_or(is_own, Ordering::Relaxed);
+                    return Ok(tcp);
+                }
                 Err(source) => {
                     let address = address.to_string();
                     failure.get_or_insert(TransportError::Connect { address, source });

@@ -1,6 +1,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use turnbench_model::Nanos;
+use turnbench_model::{Nanos, ShardFacts, WarmConnection};
 
 /// Where a run took place. Saved beside the plan; holds no host name, user name or secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,12 @@ pub struct RunFacts {
     /// Records that had to wait because the recorder's channel was full.
     #[serde(default)]
     pub record_waits: u64,
+    /// What each of the client's threads did in the run proper.
+    #[serde(default)]
+    pub shards: Vec<ShardFacts>,
+    /// Connections opened before the first request (`--connections-warm`).
+    #[serde(default)]
+    pub warm_connections: Vec<WarmConnection>,
     /// Whether the time between turns belongs in the table (`--verbose`).
     #[serde(default)]
     pub between_turns: bool,

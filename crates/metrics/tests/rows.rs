@@ -47,6 +47,7 @@ fn record(ttft_ms: f64, latency_ms: f64, chunks: u64) -> RequestRecord {
             ..Answer::default()
         },
         usage: None,
+        server_times: None,
         reconnects_count: 0,
         reads_count: 1,
         client_delay_max_ns: None,

@@ -11,6 +11,7 @@
 //! assert_eq!(conversation.turns(TurnRules::default()).len(), 1);
 //! ```
 
+mod client_facts;
 mod clock;
 mod conversation;
 mod conversation_stats;
@@ -23,6 +24,7 @@ mod record;
 mod stamps;
 mod tokenizer;
 
+pub use client_facts::{ShardFacts, WarmConnection};
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use conversation::{Conversation, Parent, RecordedTurn, TurnRules, TurnSpan};
 pub use conversation_stats::ConversationStats;
@@ -30,9 +32,9 @@ pub use message::{Content, Message};
 pub use nanos::Nanos;
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use plan::{
-    Compat, History, HistoryReasoning, LoadPlan, PLAN_SCHEMA_VERSION, Plan, RequestPlan, Sampling,
-    Target, TokenizerSource, WorkloadPlan, WorkloadSource,
+    ClientPlan, Compat, History, HistoryReasoning, LoadPlan, PLAN_SCHEMA_VERSION, Plan,
+    RequestPlan, Sampling, Target, TokenizerSource, WorkloadPlan, WorkloadSource,
 };
-pub use record::{Answer, CountSource, Phase, RequestRecord, TokenCounts, Usage};
+pub use record::{Answer, CountSource, Phase, RequestRecord, ServerTimes, TokenCounts, Usage};
 pub use stamps::{Received, StampSource, Stamps};
 pub use tokenizer::{ChatTemplate, Tokenizer, TokenizerError};

@@ -23,6 +23,9 @@ pub struct Plan {
     pub load: LoadPlan,
     /// How each request is formed.
     pub request: RequestPlan,
+    /// The client itself.
+    #[serde(default)]
+    pub client: ClientPlan,
     /// Fractions (0..1, ascending) of the first requests to leave out, one table each.
     pub warmup_fractions: Vec<f64>,
 }
@@ -132,6 +135,25 @@ pub struct LoadPlan {
     pub seed: u64,
     /// Exact behaviour of a reference program.
     pub compat: Compat,
+}
+
+/// What the client works with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientPlan {
+    /// Threads that the clients are spread over (`--threads`), each with an event loop of its own;
+    /// at least 1, at most `num_clients`.
+    pub threads: u32,
+    /// Open every client's connection before the first request (`--connections-warm`).
+    pub connections_warm: bool,
+    /// Whether the server's address is one of this machine's own, so that client and server share
+    /// its cores.
+    pub server_on_this_host: bool,
+}
+
+impl Default for ClientPlan {
+    fn default() -> Self {
+        Self { threads: 1, connections_warm: false, server_on_this_host: false }
+    }
 }
 
 /// How a client picks the next conversation among its open ones.

@@ -55,6 +55,9 @@ pub struct RequestRecord {
     /// Token counts as the server reported them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Times as the server itself measured them, where it reports any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_times: Option<ServerTimes>,
     /// How often it was sent anew because its idle connection turned out closed: 0 or 1. The stamps
     /// are those of the last sending.
     #[serde(default)]
@@ -81,6 +84,10 @@ pub struct Answer {
     pub first_chunk: String,
     /// Arrival of each token-carrying event, relative to `sent`.
     pub chunks_ns: Vec<Nanos>,
+    /// For each of them, how long it had lain in the kernel when the client read it; 0 where the
+    /// client stamped the arrival itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunk_delays_ns: Vec<Nanos>,
     /// `finish_reason` of the first choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
@@ -121,6 +128,24 @@ pub struct Usage {
     /// `completion_tokens_details.reasoning_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
+}
+
+/// The server's own times of one request: vLLM's `metrics` object, which a server started with
+/// `--enable-per-request-metrics` puts beside `usage` (vLLM 0.32). Absent means not reported.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerTimes {
+    /// From the request's arrival at the server to its first token, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_first_token_ms: Option<f64>,
+    /// From the first token to the last, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation_time_ms: Option<f64>,
+    /// In the server's queue, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_time_ms: Option<f64>,
+    /// Mean time between tokens, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_itl_ms: Option<f64>,
 }
 
 /// Where a token count comes from.

@@ -46,6 +46,8 @@ pub struct Stamps {
     pub built_ns: Option<Nanos>,
     /// When a new connection was asked for; `None` on a reused one.
     pub connect_ns: Option<Nanos>,
+    /// When TCP stood and the TLS handshake began; `None` without TLS or on a reused connection.
+    pub handshake_ns: Option<Nanos>,
     /// When the new connection (with TLS) stood.
     pub connected_ns: Option<Nanos>,
     /// Just before the first byte was handed to the kernel.

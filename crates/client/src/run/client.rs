@@ -109,6 +109,7 @@ impl Client<'_> {
             stamps: judged.stamps,
             answer: judged.answer,
             usage: judged.usage,
+            server_times: None,
             reconnects_count: response.reconnects_count,
             reads_count: response.reads_count,
             client_delay_max_ns: response.client_delay_max_ns,

@@ -20,7 +20,7 @@ use std::sync::mpsc::SyncSender;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::runtime::Runtime;
 use turnbench_load::LoadSummary;
-use turnbench_model::{Nanos, RequestPlan, RequestRecord};
+use turnbench_model::{Nanos, RequestPlan, RequestRecord, ShardFacts, WarmConnection};
 
 pub use control::Control;
 pub use script::{Script, TurnScript};
@@ -52,6 +52,8 @@ pub struct RunInput {
     pub clients_count: u32,
     /// Threads that the clients are spread over, at least 1; more than clients make no sense.
     pub shards_count: u32,
+    /// Whether every client's connection is opened before the first request.
+    pub connections_warm: bool,
     /// Whether there is a warm-up phase before the run proper; as in the driver's plan.
     pub warmup: bool,
 }
@@ -69,6 +71,10 @@ pub struct RunEnd {
     pub shards_panicked: u32,
     /// Records that had to wait because the channel was full.
     pub sink_waits_count: u64,
+    /// What each thread did in the run proper.
+    pub shards: Vec<ShardFacts>,
+    /// Connections opened before the first request.
+    pub warm_connections: Vec<WarmConnection>,
 }
 
 /// What stops a run before it begins.
@@ -118,6 +124,8 @@ pub fn run(
         interrupted: control.is_stopped(),
         shards_panicked,
         sink_waits_count: context.sink_waits.into_inner(),
+        shards: Vec::new(),
+        warm_connections: Vec::new(),
     })
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn completed(
             chunks_ns: (0..10).map(|index| Nanos::from_millis(ttft_ms + 10 * index)).collect(),
             ..Answer::default()
         },
+        server_times: None,
         usage: Some(Usage {
             prompt_tokens: Some(100 * u64::from(turn)),
             completion_tokens: Some(10),

@@ -127,6 +127,18 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "0%", value_name = "LIST", help_heading = "Load")]
     pub warmup_percentages: String,
 
+    /// Threads that the clients are spread over [default: one per core, and one core less when the
+    /// server runs on this machine]
+    #[arg(long, value_parser = number::whole, value_name = "N", allow_negative_numbers = true, help_heading = "Client")]
+    pub threads: Option<i64>,
+
+    /// Open every client's connection before the first request
+    ///
+    /// Without it a client connects when it sends its first request. TTFT never contains the time a
+    /// connection takes; it is reported as connect_ms.
+    #[arg(long, help_heading = "Client")]
+    pub connections_warm: bool,
+
     /// Most output tokens: a number, 0 = as the recorded answer, negative = unlimited
     #[arg(
         long, value_parser = number::whole,

@@ -1,6 +1,7 @@
 //! From what the user typed to what will be done. Every rule about a flag's value is here;
 //! nothing here touches the network.
 
+mod client;
 mod data_set;
 mod load;
 mod output;
@@ -8,6 +9,7 @@ mod request;
 mod target;
 mod warmup;
 
+pub(crate) use client::{check_threads, client_plan};
 pub(crate) use data_set::{DataSetChoice, data_set_choice, format};
 pub(crate) use load::load_plan;
 pub(crate) use output::{OutputFiles, RunDirPlace, check_writable, run_dir_place};

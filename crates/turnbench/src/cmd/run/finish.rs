@@ -97,6 +97,8 @@ fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
         warmup_runtime_ns: end.warmup.as_ref().map(|(_, runtime)| *runtime),
         interrupted: end.interrupted,
         record_waits: end.sink_waits_count,
+        shards: end.shards.clone(),
+        warm_connections: end.warm_connections.clone(),
         between_turns: args.verbose,
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         None => Compat::None,
     };
     check_seed(args.seed, compat)?;
+    resolve::check_threads(args)?;
     let clock = Arc::new(MonotonicClock::start());
     let now = Timestamp::from_nanosecond(i128::from(clock.unix_ns()))?;
     // The reference ignores the percentages when there is a warm-up step.
@@ -69,6 +70,9 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     }
     let mut environment = environment::environment(clock.unix_ns() - clock.now().0);
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
+    let cores = environment.cpu_cores.unwrap_or(1);
+    let client =
+        resolve::client_plan(args, load.num_clients, cores, connector.is_server_on_this_host());
     let input_sha256 = opened.sha256();
     let (kind, conversations) = opened.conversations(args, tokenizer.as_ref())?;
     let rules = request.turn_rules();
@@ -89,6 +93,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         },
         load,
         request,
+        client,
         warmup_fractions,
     };
     let run_dir = resolve::run_dir_place(args.run_dir.as_deref(), &args.model, now);

@@ -13,7 +13,6 @@ pub(crate) fn run_input(prepared: &Prepared) -> RunInput {
         .zip(&prepared.answer_tokens)
         .map(|(conversation, tokens)| Script::new(conversation, tokens, &plan.request))
         .collect();
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     RunInput {
         scripts,
         request: plan.request.clone(),
@@ -21,7 +20,8 @@ pub(crate) fn run_input(prepared: &Prepared) -> RunInput {
         headers: prepared.headers.clone(),
         connector: Arc::clone(&prepared.connector),
         clients_count: plan.load.num_clients,
-        shards_count: cores.min(plan.load.num_clients),
+        shards_count: plan.client.threads,
+        connections_warm: plan.client.connections_warm,
         warmup: plan.load.warmup_step,
     }
 }
