@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use turnbench_model::{Clock, Received};
+use turnbench_model::{Clock, OpenedConnection, Received};
 use turnbench_socket::{StampKeeper, StampedStream};
 
 use crate::endpoint::Endpoint;
@@ -100,7 +100,9 @@ impl Connector {
     }
 
     async fn open(&self) -> Result<Connection, TransportError> {
+        let connect_ns = self.clock.now();
         let tcp = self.open_tcp().await?;
+        let mut handshake_ns = None;
         let address = || format!("{}:{}", self.endpoint.host(), self.endpoint.port());
         let stamped = StampedStream::new(tcp, Arc::clone(&self.clock))
             .map_err(|source| TransportError::Connect { address: address(), source })?;
@@ -111,11 +113,20 @@ impl Connector {
                 let failed = |source| TransportError::Handshake { host: host.clone(), source };
                 let name = ServerName::try_from(host.clone())
                     .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+                handshake_ns = Some(self.clock.now());
                 let stream = connector.connect(name, stamped).await.map_err(failed)?;
                 Transport::Tls(Box::new(stream))
             }
         };
-        Ok(self.connection(transport))
+        let connected_ns = self.clock.now();
+        let mut connection = self.connection(transport);
+        connection.opened = Some(OpenedConnection {
+            connection: connection.number,
+            connect_ns,
+            handshake_ns,
+            connected_ns,
+        });
+        Ok(connection)
     }
 
     async fn open_tcp(&self) -> Result<TcpStream, TransportError> {
@@ -139,8 +150,7 @@ impl Connector {
                     return Ok(tcp);
                 }
                 Err(source) => {
-                    let address = address.to_string();
-                    failure.get_or_insert(TransportError::Connect { address, source });
+                    failure.get_or_insert_with(|| self.refused(*address, source));
                 }
             }
         }
@@ -148,6 +158,17 @@ impl Connector {
             host: host.to_owned(),
             source: io::Error::from(io::ErrorKind::NotFound),
         }))
+    }
+
+    /// Why an address cannot be connected to. Once one connection stood, the address is there, and
+    /// `EADDRNOTAVAIL` means that no local port is free.
+    fn refused(&self, address: SocketAddr, source: io::Error) -> TransportError {
+        let address = address.to_string();
+        let connections_count = self.connections_count.load(Ordering::Relaxed);
+        if source.kind() == io::ErrorKind::AddrNotAvailable && connections_count > 0 {
+            return TransportError::NoLocalPort { address, connections_count };
+        }
+        TransportError::Connect { address, source }
     }
 
     /// Wraps a stream that is no socket, such as one end of `tokio::io::duplex` in a simulation.
@@ -163,6 +184,7 @@ impl Connector {
         Connection {
             transport,
             number: self.connections_count.fetch_add(1, Ordering::Relaxed),
+            opened: None,
             clock: Arc::clone(&self.clock),
         }
     }
@@ -172,6 +194,7 @@ impl Connector {
 pub struct Connection {
     transport: Transport,
     number: u32,
+    opened: Option<OpenedConnection>,
     clock: Arc<dyn Clock>,
 }
 
@@ -194,6 +217,11 @@ impl Connection {
     /// Its number among the connector's connections, from 0.
     pub const fn number(&self) -> u32 {
         self.number
+    }
+
+    /// How it was opened; `None` for an adopted stream.
+    pub const fn opened(&self) -> Option<OpenedConnection> {
+        self.opened
     }
 
     /// Whether the server has closed it, or sent something unasked, while it was idle.

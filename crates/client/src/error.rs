@@ -94,6 +94,18 @@ pub enum TransportError {
         #[source]
         source: io::Error,
     },
+    /// Every local port is taken by a connection to this address, open or not yet forgotten by the
+    /// kernel.
+    #[error(
+        "cannot connect to {address}: no local port is free (ip_local_port_range) after \
+         {connections_count} connections"
+    )]
+    NoLocalPort {
+        /// Address and port.
+        address: String,
+        /// Connections made by then.
+        connections_count: u32,
+    },
     /// No connection within the connect time limit.
     #[error("cannot connect to {address}: no answer within {} ms", .limit_ms)]
     ConnectTimeout {
@@ -186,6 +198,7 @@ impl TransportError {
         match self {
             Self::Resolve { .. }
             | Self::Connect { .. }
+            | Self::NoLocalPort { .. }
             | Self::ConnectTimeout { .. }
             | Self::Handshake { .. }
             | Self::Closed => FailureKind::Connect,
@@ -209,6 +222,7 @@ impl TransportError {
                 "--ca-cert FILE trusts the server's CA, --insecure checks no certificate"
             }
             Self::Http(_) => "is there an http server at this url, or one that speaks https?",
+            Self::NoLocalPort { .. } => "widen net.ipv4.ip_local_port_range, or use fewer clients",
             Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::ConnectTimeout { .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::io::ReadBuf;
-use turnbench_model::{Clock, Nanos, Received, StampSource, Stamps};
+use turnbench_model::{Clock, Nanos, OpenedConnection, Received, StampSource, Stamps};
 
 use crate::cancel::Cancel;
 use crate::connection::{Connection, Connector};
@@ -91,6 +91,20 @@ impl Session {
     /// Whether the next request goes out on an open connection.
     pub const fn is_connected(&self) -> bool {
         self.connection.is_some()
+    }
+
+    /// Opens a connection now, if there is none, so that the next request finds one.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`]; the next request then tries for itself.
+    pub async fn connect(&mut self) -> Result<Option<OpenedConnection>, TransportError> {
+        if self.is_connected() {
+            return Ok(None);
+        }
+        let connection = self.connector.connect().await?;
+        let opened = connection.opened();
+        self.connection = Some(connection);
+        Ok(opened)
     }
 
     /// Closes the connection.
@@ -177,7 +191,11 @@ impl Session {
     ) -> Result<Connection, TransportError> {
         attempt.stamps.connect_ns = Some(clock.now());
         let mut connection = self.connector.connect().await?;
-        attempt.stamps.connected_ns = Some(clock.now());
+        if let Some(opened) = connection.opened() {
+            attempt.stamps.connect_ns = Some(opened.connect_ns);
+            attempt.stamps.handshake_ns = opened.handshake_ns;
+            attempt.stamps.connected_ns = Some(opened.connected_ns);
+        }
         attempt.exchange(&mut connection, request, clock, sink).await?;
         Ok(connection)
     }

@@ -1,6 +1,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use turnbench_model::{Nanos, ShardFacts, WarmConnection};
+use turnbench_model::{Nanos, OpenedConnection, ShardFacts};
 
 /// Where a run took place. Saved beside the plan; holds no host name, user name or secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +56,7 @@ pub struct RunFacts {
     pub shards: Vec<ShardFacts>,
     /// Connections opened before the first request (`--connections-warm`).
     #[serde(default)]
-    pub warm_connections: Vec<WarmConnection>,
+    pub warm_connections: Vec<OpenedConnection>,
     /// Whether the time between turns belongs in the table (`--verbose`).
     #[serde(default)]
     pub between_turns: bool,

@@ -24,9 +24,9 @@ pub struct ShardFacts {
     pub loop_lag_max_ns: Nanos,
 }
 
-/// A connection opened before the first request. Stamps count from the run's epoch.
+/// How long a connection took to open. Stamps count from the run's epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct WarmConnection {
+pub struct OpenedConnection {
     /// Its number within the run.
     pub connection: u32,
     /// When it was asked for.

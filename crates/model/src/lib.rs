@@ -24,7 +24,7 @@ mod record;
 mod stamps;
 mod tokenizer;
 
-pub use client_facts::{ShardFacts, WarmConnection};
+pub use client_facts::{OpenedConnection, ShardFacts};
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use conversation::{Conversation, Parent, RecordedTurn, TurnRules, TurnSpan};
 pub use conversation_stats::ConversationStats;

@@ -78,6 +78,7 @@ fn raised_by(error: Option<&TransportError>) -> ReferenceEnd {
         Some(
             TransportError::Resolve { .. }
             | TransportError::Connect { .. }
+            | TransportError::NoLocalPort { .. }
             | TransportError::ConnectTimeout { .. }
             | TransportError::Handshake { .. },
         ) => "ClientConnectorError",

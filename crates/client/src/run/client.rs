@@ -18,13 +18,8 @@ const TIMEOUT_NS_PER_TOKEN: u64 = 200_000_000;
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 /// One client: a sequential loop on one keep-alive connection, until the driver has no more for it.
-pub(crate) async fn run_client(context: &Context<'_>, number: u32) {
-    let mut client = Client {
-        context,
-        session: Session::new(Arc::clone(&context.input.connector)),
-        head: Vec::new(),
-        tail: Vec::new(),
-    };
+pub(crate) async fn run_client(context: &Context<'_>, number: u32, session: &mut Session) {
+    let mut client = Client { context, session, head: Vec::new(), tail: Vec::new() };
     let clock = context.input.connector.clock();
     loop {
         let mut wake = std::pin::pin!(context.control.wake().notified());
@@ -46,7 +41,7 @@ pub(crate) async fn run_client(context: &Context<'_>, number: u32) {
 
 struct Client<'run> {
     context: &'run Context<'run>,
-    session: Session,
+    session: &'run mut Session,
     /// Buffers kept from request to request.
     head: Vec<u8>,
     tail: Vec<u8>,

@@ -11,16 +11,15 @@ mod control;
 mod dialogue;
 mod outcome;
 mod script;
+mod shard;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::SyncSender;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::runtime::Runtime;
 use turnbench_load::LoadSummary;
-use turnbench_model::{Nanos, RequestPlan, RequestRecord, ShardFacts, WarmConnection};
+use turnbench_model::{Nanos, OpenedConnection, RequestPlan, RequestRecord, ShardFacts};
 
 pub use control::Control;
 pub use script::{Script, TurnScript};
@@ -28,9 +27,9 @@ pub use script::{Script, TurnScript};
 use crate::ClientError;
 use crate::Connector;
 use crate::http1::{ChatHeaders, HeadTemplate, chat_headers};
-use client::run_client;
 use context::Context;
 use dialogue::Dialogues;
+use shard::Shard;
 
 /// Path of the chat API.
 const CHAT_PATH: &str = "/v1/chat/completions";
@@ -74,7 +73,7 @@ pub struct RunEnd {
     /// What each thread did in the run proper.
     pub shards: Vec<ShardFacts>,
     /// Connections opened before the first request.
-    pub warm_connections: Vec<WarmConnection>,
+    pub warm_connections: Vec<OpenedConnection>,
 }
 
 /// What stops a run before it begins.
@@ -111,50 +110,68 @@ pub fn run(
         sink,
         sink_waits: AtomicU64::new(0),
     };
-    let (mut warmup, mut shards_panicked) = (None, 0);
+    let mut shards = Shards::new(input)?;
+    let mut warm_connections = Vec::new();
+    if input.connections_warm {
+        warm_connections = shards.each(Shard::connect)?.concat();
+    }
+    let mut warmup = None;
     if input.warmup {
         let start = clock.now();
-        shards_panicked += run_phase(&context)?;
+        shards.each(|shard| shard.run(&context))?;
         warmup = Some((control.begin_main(), clock.now() - start));
     }
-    shards_panicked += run_phase(&context)?;
+    let facts = shards.each(|shard| shard.run(&context))?;
     Ok(RunEnd {
         warmup,
         summary: control.summary(),
         interrupted: control.is_stopped(),
-        shards_panicked,
+        shards_panicked: shards.panicked_count,
         sink_waits_count: context.sink_waits.into_inner(),
-        shards: Vec::new(),
-        warm_connections: Vec::new(),
+        shards: facts,
+        warm_connections,
     })
 }
 
-/// Runs all clients until the driver has no more for them in this phase; gives the number of
-/// shards that panicked.
-fn run_phase(context: &Context<'_>) -> Result<u32, RunError> {
-    let clients = context.input.clients_count;
-    let shards = context.input.shards_count.clamp(1, clients);
-    let mut runtimes = Vec::new();
-    for _ in 0..shards {
-        runtimes.push(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
+/// All shards of a run that have not panicked.
+struct Shards {
+    alive: Vec<Shard>,
+    panicked_count: u32,
+}
+
+impl Shards {
+    fn new(input: &RunInput) -> io::Result<Self> {
+        let count = input.shards_count.clamp(1, input.clients_count);
+        let shard = |number| Shard::new(number, count, input.clients_count, &input.connector);
+        let alive = (0..count).map(shard).collect::<io::Result<_>>()?;
+        Ok(Self { alive, panicked_count: 0 })
     }
-    std::thread::scope(|scope| {
-        let mut threads = Vec::new();
-        for (number, runtime) in (0..shards).zip(runtimes) {
-            let mine = (0..clients).filter(move |client| client % shards == number);
-            let thread = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(thread.spawn_scoped(scope, move || run_shard(context, &runtime, mine))?);
-        }
-        let ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        Ok(ended.filter(Result::is_err).count() as u32)
-    })
-}
 
-/// Runs one thread's clients until all are done.
-fn run_shard(context: &Context<'_>, runtime: &Runtime, clients: impl Iterator<Item = u32>) {
-    let mut running: FuturesUnordered<_> =
-        clients.map(|client| run_client(context, client)).collect();
-    runtime.block_on(async { while running.next().await.is_some() {} });
+    /// Has every shard do `work`, each on a thread of its own; gives what they made of it.
+    fn each<T: Send>(&mut self, work: impl Fn(&mut Shard) -> T + Sync) -> io::Result<Vec<T>> {
+        let (work, shards) = (&work, std::mem::take(&mut self.alive));
+        std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for mut shard in shards {
+                let thread = std::thread::Builder::new().name(format!("shard-{}", shard.number()));
+                threads.push(thread.spawn_scoped(scope, move || {
+                    let done = work(&mut shard);
+                    (shard, done)
+                })?);
+            }
+            let mut made = Vec::new();
+            for ended in threads.into_iter().map(std::thread::ScopedJoinHandle::join) {
+                match ended {
+                    Ok((shard, done)) => {
+                        self.alive.push(shard);
+                        made.push(done);
+                    }
+                    Err(_) => self.panicked_count += 1,
+                }
+            }
+            Ok(made)
+        })
+    }
 }
 
 /// The API key and the words of custom header values, which may be secrets; the longest first, so

@@ -59,7 +59,11 @@ fn tls_trusts_a_given_ca_or_anyone_and_nobody_else() {
                     let response = send(&mut session).await;
                     assert!(response.error.is_none(), "{:?}", response.error);
                     assert_eq!(response.body.bytes(), b"ok");
-                    assert_eq!(response.stamps.connect_ns.is_some(), connect);
+                    let stamps = &response.stamps;
+                    assert_eq!(stamps.connect_ns.is_some(), connect);
+                    assert_eq!(stamps.handshake_ns.is_some(), connect);
+                    assert!(stamps.connect_ns <= stamps.handshake_ns);
+                    assert!(stamps.handshake_ns <= stamps.connected_ns);
                 }
             };
             let (served, ()) = tokio::join!(serve_tls(&listener, &authority), client);

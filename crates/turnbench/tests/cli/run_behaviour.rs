@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use turnbench_metrics::RunFacts;
 #[cfg(target_os = "linux")]
 use turnbench_model::StampSource;
 
@@ -31,6 +32,26 @@ fn one_connection_serves_all_requests_of_a_client() {
     let first = records[0].connection;
     assert!(first.is_some() && records.iter().all(|record| record.connection == first));
     assert!(records[0].stamps.connect_ns.is_some() && records[1].stamps.connect_ns.is_none());
+}
+
+#[test]
+fn warm_connections_stand_before_the_first_request() {
+    let case = Case::new(Behaviour::default());
+    let list: Vec<Value> = "abc".chars().map(|id| plain(&id.to_string(), 2)).collect();
+    case.conversations(&Value::Array(list));
+    case.run(&["-p", "3", "--connections-warm", "--threads", "2"]);
+    let records = case.records();
+    assert_eq!(records.len(), 6);
+    let facts: RunFacts = serde_json::from_value(case.json("run/run_facts.json")).unwrap();
+    let warm = &facts.warm_connections;
+    assert_eq!(warm.len(), 3, "{facts:?}");
+    assert_eq!(facts.shards.iter().map(|shard| shard.clients_count).sum::<u32>(), 3);
+    for record in &records {
+        assert_eq!(record.stamps.connect_ns, None);
+        let opened = warm.iter().find(|it| Some(it.connection) == record.connection).unwrap();
+        assert!(opened.connect_ns <= opened.connected_ns);
+        assert!(Some(opened.connected_ns) <= record.stamps.sent_ns);
+    }
 }
 
 #[test]

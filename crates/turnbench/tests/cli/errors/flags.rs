@@ -14,6 +14,8 @@ fn numbers_outside_their_range_are_refused_with_the_range() {
     for (args, expect) in [
         (&["-p", "0"][..], "--num-clients is 0; it must be at least 1"),
         (&["-p", "-1"], "--num-clients is -1; it must be at least 1"),
+        (&["--threads", "0"], "--threads is 0; it must be from 1 to 1024"),
+        (&["--threads", "1025"], "--threads is 1025; it must be from 1 to 1024"),
         (
             &["-p", "3"],
             "--num-clients is 3, but the number of conversations is 2; every client needs one of \

@@ -1,0 +1,135 @@
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
+use nix::time::{ClockId, clock_gettime};
+use tokio::runtime::Runtime;
+use turnbench_model::{Clock, Nanos, OpenedConnection, ShardFacts};
+
+use super::client::run_client;
+use super::context::Context;
+use crate::{Connector, Session};
+
+/// How often the event loop's lag is looked at.
+const LAG_EVERY: Nanos = Nanos::from_millis(100);
+/// Most lags kept; a longer run keeps every other one from then on.
+const LAGS_MAX: usize = 16_384;
+/// Connections opened at the same time by one shard: a server's queue of connections not yet
+/// accepted may be as short as 128, and what does not fit into it waits a second.
+const CONNECTS_MAX: usize = 64;
+
+/// One thread's share of the clients, kept from phase to phase: its event loop and its connections.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    number: u32,
+    runtime: Runtime,
+    places: Vec<Place>,
+}
+
+/// A client and its connection.
+#[derive(Debug)]
+struct Place {
+    client: u32,
+    session: Session,
+}
+
+impl Shard {
+    /// The shard `number` of `shards_count`, with every `shards_count`th client.
+    pub(crate) fn new(
+        number: u32,
+        shards_count: u32,
+        clients_count: u32,
+        connector: &Arc<Connector>,
+    ) -> std::io::Result<Self> {
+        let place = |client| Place { client, session: Session::new(Arc::clone(connector)) };
+        Ok(Self {
+            number,
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            places: (number..clients_count).step_by(shards_count as usize).map(place).collect(),
+        })
+    }
+
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Opens every client's connection. One that cannot be opened is left to the client's first
+    /// request, which then fails or not.
+    pub(crate) fn connect(&mut self) -> Vec<OpenedConnection> {
+        let opening = self.places.iter_mut().map(|place| place.session.connect());
+        let opened = stream::iter(opening).buffer_unordered(CONNECTS_MAX);
+        let opened = opened.filter_map(|opened| async { opened.ok().flatten() });
+        self.runtime.block_on(opened.collect())
+    }
+
+    /// Runs the clients until all are done with this phase.
+    pub(crate) fn run(&mut self, context: &Context<'_>) -> ShardFacts {
+        let clock = &**context.input.connector.clock();
+        let (start, cpu_start) = (clock.now(), thread_cpu());
+        let mut running: FuturesUnordered<_> = (self.places.iter_mut())
+            .map(|place| run_client(context, place.client, &mut place.session))
+            .collect();
+        let lags = Lags::default();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = async { while running.next().await.is_some() {} } => {}
+                () = lags.watch(clock) => {}
+            }
+        });
+        drop(running);
+        let cpu_ns = thread_cpu().zip(cpu_start).map(|(end, start)| end.since(start));
+        ShardFacts {
+            shard: self.number,
+            clients_count: self.places.len() as u32,
+            wall_ns: clock.now().since(start),
+            cpu_ns,
+            loop_lag_max_ns: lags.max.get(),
+            loop_lags_ns: lags.kept.take(),
+        }
+    }
+}
+
+/// How late the event loop is.
+#[derive(Default)]
+struct Lags {
+    kept: Cell<Vec<Nanos>>,
+    max: Cell<Nanos>,
+}
+
+impl Lags {
+    /// Sets timers, one after another, and notes how late they come. For ever.
+    async fn watch(&self, clock: &dyn Clock) {
+        let (mut every, mut seen) = (1_u64, 0_u64);
+        loop {
+            let due = clock.now() + LAG_EVERY;
+            tokio::time::sleep(Duration::from_nanos(LAG_EVERY.0)).await;
+            let lag = clock.now().since(due);
+            self.max.set(self.max.get().max(lag));
+            seen += 1;
+            if seen % every != 0 {
+                continue;
+            }
+            let mut kept = self.kept.take();
+            kept.push(lag);
+            if kept.len() >= LAGS_MAX {
+                let mut index = 0;
+                kept.retain(|_| {
+                    index += 1;
+                    index % 2 == 0
+                });
+                every *= 2;
+            }
+            self.kept.set(kept);
+        }
+    }
+}
+
+/// CPU time of this thread so far, user and system.
+fn thread_cpu() -> Option<Nanos> {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok()?;
+    let (seconds, nanos) =
+        (u64::try_from(time.tv_sec()).ok()?, u64::try_from(time.tv_nsec()).ok()?);
+    Some(Nanos(seconds * 1_000_000_000 + nanos))
+}
