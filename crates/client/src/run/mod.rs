@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::SyncSender;
 
 use turnbench_load::LoadSummary;
-use turnbench_model::{Nanos, OpenedConnection, RequestPlan, RequestRecord, ShardFacts};
+use turnbench_model::{Compat, Nanos, OpenedConnection, RequestPlan, RequestRecord, ShardFacts};
 
 pub use control::Control;
 pub use script::{Script, TurnScript};
@@ -120,6 +120,10 @@ pub fn run(
         let start = clock.now();
         shards.each(|shard| shard.run(&context))?;
         warmup = Some((control.begin_main(), clock.now() - start));
+        if input.request.compat == Compat::Vllm {
+            // The reference's clients of the run proper are other processes than those of the warm-up.
+            shards.alive.iter_mut().for_each(Shard::disconnect);
+        }
     }
     let facts = shards.each(|shard| shard.run(&context))?;
     Ok(RunEnd {

@@ -63,6 +63,11 @@ impl Shard {
         self.runtime.block_on(opened.collect())
     }
 
+    /// Closes every client's connection.
+    pub(crate) fn disconnect(&mut self) {
+        self.places.iter_mut().for_each(|place| place.session.close());
+    }
+
     /// Runs the clients until all are done with this phase.
     pub(crate) fn run(&mut self, context: &Context<'_>) -> ShardFacts {
         let clock = &**context.input.connector.clock();
