@@ -16,7 +16,7 @@ pub struct Ticket {
     /// The part of the run it belongs to.
     pub phase: Phase,
     /// When the load model wants it to be sent: when the client became free (the end of its
-    /// previous answer, or the first call of [`crate::Driver::next`] in this phase), plus any pause
+    /// previous answer, or the phase's first call of [`crate::ClientLoop::next`]), plus any pause
     /// or back-off.
     pub intended: Nanos,
 }
@@ -24,9 +24,9 @@ pub struct Ticket {
 /// What a client does next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
-    /// Send this now, then report to [`crate::Driver::finish`].
+    /// Send this now, then report to [`crate::ClientLoop::finish`].
     Send(Ticket),
-    /// Ask again at this time, or after [`crate::Driver::stop`].
+    /// Ask again at this time, or after [`crate::StopSwitch::stop`].
     WaitUntil(Nanos),
     /// The client has left this phase; asking again gives the same answer.
     Done,
@@ -49,7 +49,7 @@ pub enum AttemptEnd<'a> {
 }
 
 /// What follows from the end of an attempt. In every case the client's next step comes from
-/// [`crate::Driver::next`].
+/// [`crate::ClientLoop::next`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AfterAttempt {
     /// The turn will be tried again.

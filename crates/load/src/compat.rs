@@ -12,10 +12,10 @@
 
 use turnbench_model::{FailureKind, LoadPlan, Phase};
 
-use crate::course::Standing;
-use crate::driver::{Driver, Pick, Verdict};
+use crate::client::{ClientLoop, Pick, Verdict};
+use crate::course::{Course, Ending};
 use crate::streams::Streams;
-use crate::{AttemptEnd, ConversationShape, retry};
+use crate::{AttemptEnd, ConversationShape, Driver, retry};
 
 /// The turn after which at least min(`max_turns`, messages) messages have been used.
 pub(crate) fn last_turn(shape: &ConversationShape, max_turns: Option<u32>) -> u32 {
@@ -85,58 +85,56 @@ fn is_known_status(status: u16) -> bool {
     )
 }
 
-impl Driver {
-    pub(crate) fn pick_compat(&mut self, client: usize) -> Pick {
-        let me = &mut self.clients[client];
-        if me.turns_left == 0 || self.stop_event {
+impl ClientLoop {
+    pub(crate) fn pick_compat(&mut self) -> Pick {
+        if self.turns_left == 0 || self.common.is_stopped_early() {
             return Pick::Leave;
         }
         let mut found_queue_empty = false;
-        while me.open.len() < me.open_max {
-            let Some(conversation) = self.queue.pop_front() else {
+        while self.open.len() < self.open_max {
+            let Some(course) = self.common.queue.pop() else {
                 found_queue_empty = true;
                 break;
             };
-            let course = &mut self.courses[conversation as usize];
             let used = 2 * (course.turn - 1);
-            if used < self.shapes[conversation as usize].messages {
-                course.standing = Standing::Open;
-                me.open.open(conversation);
+            if used < self.common.shape(&course).messages {
+                self.open.open(course);
             } else {
-                course.standing = Standing::Dropped;
-                self.tally.dropped.push(conversation);
+                self.end(course, Ending::Dropped);
             }
         }
         if found_queue_empty {
             return Pick::Leave;
         }
-        let Some(conversation) = me.open.pick(&mut me.streams) else { return Pick::Leave };
-        let shape = &self.shapes[conversation as usize];
-        let turn = self.courses[conversation as usize].turn;
-        if 2 * turn > shape.messages {
+        let Some(course) = self.open.pick(&mut self.streams) else { return Pick::Leave };
+        let shape = self.common.shape(&course);
+        let (messages, plain_turns) = (shape.messages, shape.plain_turns);
+        if 2 * course.turn > messages {
             // A question without an answer: an assertion outside the guarded part.
-            self.fail(client, conversation);
+            self.fail(course);
             return Pick::Vanish;
         }
-        if turn > shape.plain_turns {
+        if course.turn > plain_turns {
             // Raised while the request is made, again and again; the back-offs in between are
             // left out.
-            self.fail(client, conversation);
+            self.fail(course);
             return Pick::Leave;
         }
-        Pick::Turn(conversation)
+        Pick::Turn(course)
     }
+}
 
+impl Driver {
     /// The queue of the run proper: what the warm-up finished, in the order in which it ended.
-    pub(crate) fn requeue_compat(&mut self, warmed: &[u32]) {
-        for (index, course) in self.courses.iter_mut().enumerate() {
-            match course.standing {
-                Standing::Finished => course.standing = Standing::Waiting,
-                Standing::Failed => self.tally.failed.push(index as u32),
-                Standing::Dropped => self.tally.dropped.push(index as u32),
-                Standing::Waiting | Standing::Open => {}
+    pub(crate) fn requeue_compat(&mut self, warmed: &[u32]) -> Vec<Course> {
+        for (conversation, ending) in (0_u32..).zip(&mut self.endings) {
+            match ending {
+                Some(Ending::Finished) => *ending = None,
+                Some(Ending::Failed) => self.settled.failed.push(conversation),
+                Some(Ending::Dropped) => self.settled.dropped.push(conversation),
+                None => {}
             }
         }
-        self.queue = warmed.iter().copied().collect();
+        warmed.iter().map(|&conversation| self.courses[conversation as usize]).collect()
     }
 }

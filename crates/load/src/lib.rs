@@ -1,9 +1,11 @@
 //! Who sends which request next, and when.
 //!
-//! The [`Driver`] holds the conversations of a run and its clients, and answers two questions: what
-//! does this client do now ([`Driver::next`]), and what follows from the end of an attempt
-//! ([`Driver::finish`]). It is sans-IO: no socket, no thread, no async; time is an argument, so
-//! tests are exact to the nanosecond. Given the same calls it gives the same answers.
+//! The [`Driver`] holds the conversations of a run and hands out the clients of each phase. A
+//! [`ClientLoop`] answers two questions: what does it do now ([`ClientLoop::next`]), and what
+//! follows from the end of an attempt ([`ClientLoop::finish`]). It is sans-IO: no socket, no thread,
+//! no async; time is an argument, so tests are exact to the nanosecond. Clients may be moved to
+//! threads of their own, since nothing they share has a lock. Given the same calls in the same order
+//! they give the same answers.
 //!
 //! ```
 //! use turnbench_load::{AfterAttempt, AttemptEnd, ConversationShape, Driver, Step};
@@ -23,11 +25,14 @@
 //!     compat: Compat::None,
 //! };
 //! let mut driver = Driver::new(&plan, vec![ConversationShape::plain(1)])?;
-//! let Step::Send(ticket) = driver.next(0, Nanos(5)) else { unreachable!() };
-//! assert_eq!((ticket.conversation, ticket.turn, ticket.messages), (0, 1, 1));
-//! let after = driver.finish(&ticket, AttemptEnd::Completed, Nanos(9));
-//! assert_eq!(after, AfterAttempt::ConversationFinished);
-//! assert_eq!(driver.next(0, Nanos(9)), Step::Done);
+//! for mut client in driver.take_clients() {
+//!     let Step::Send(ticket) = client.next(Nanos(5)) else { unreachable!() };
+//!     assert_eq!((ticket.conversation, ticket.turn, ticket.messages), (0, 1, 1));
+//!     let after = client.finish(&ticket, AttemptEnd::Completed, Nanos(9));
+//!     assert_eq!(after, AfterAttempt::ConversationFinished);
+//!     assert_eq!(client.next(Nanos(9)), Step::Done);
+//! }
+//! assert_eq!(driver.summary().finished, [0]);
 //! # Ok::<(), turnbench_load::LoadError>(())
 //! ```
 //!
@@ -36,6 +41,7 @@
 
 mod attempt;
 mod client;
+mod common;
 mod compat;
 mod course;
 mod driver;
@@ -46,12 +52,16 @@ mod retry;
 mod sampling;
 mod shape;
 mod share;
+mod stop;
 mod streams;
 mod summary;
+mod tally;
 
 pub use attempt::{AfterAttempt, AttemptEnd, Step, Ticket};
+pub use client::ClientLoop;
 pub use driver::Driver;
 pub use error::LoadError;
 pub use retry::{BACKOFF_MAX, RETRY_AFTER_MAX, is_retriable};
 pub use shape::{ConversationShape, TurnShape};
+pub use stop::StopSwitch;
 pub use summary::LoadSummary;

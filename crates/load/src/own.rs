@@ -9,11 +9,11 @@
 
 use turnbench_model::{FailureKind, LoadPlan, Nanos, Phase};
 
-use crate::course::Standing;
-use crate::driver::{Driver, Pick, Verdict};
+use crate::client::{ClientLoop, Pick, Verdict};
+use crate::course::{Course, Ending};
 use crate::share::spread;
 use crate::streams::Streams;
-use crate::{AttemptEnd, ConversationShape, is_retriable, retry};
+use crate::{AttemptEnd, ConversationShape, Driver, is_retriable, retry};
 
 /// The last turn whose request carries at most `max_turns` messages, 0 if even the first carries
 /// more. A plain conversation's turn j carries 2j-1, so an odd limit allows what the even one above
@@ -58,42 +58,41 @@ pub(crate) fn judge(
     }
 }
 
-impl Driver {
-    pub(crate) fn pick_own(&mut self, client: usize) -> Pick {
-        let me = &mut self.clients[client];
-        if me.turns_left == 0 || self.stop_event {
+impl ClientLoop {
+    pub(crate) fn pick_own(&mut self) -> Pick {
+        if self.turns_left == 0 || self.common.is_stopped_early() {
             return Pick::Leave;
         }
-        while me.open.len() < me.open_max {
-            let Some(conversation) = self.queue.pop_front() else { break };
-            let course = &mut self.courses[conversation as usize];
+        while self.open.len() < self.open_max {
+            let Some(course) = self.common.queue.pop() else { break };
             if course.turn > course.last_turn {
-                course.standing = Standing::Dropped;
-                self.tally.dropped.push(conversation);
-                continue;
+                self.end(course, Ending::Dropped);
+            } else {
+                self.open.open(course);
             }
-            course.standing = Standing::Open;
-            me.open.open(conversation);
         }
-        me.open.pick(&mut me.streams).map_or(Pick::Leave, Pick::Turn)
+        self.open.pick(&mut self.streams).map_or(Pick::Leave, Pick::Turn)
     }
+}
 
+impl Driver {
     /// The queue of the run proper: every conversation, in the data set's order. Those that the
     /// warm-up brought to their end count as finished.
-    pub(crate) fn requeue_own(&mut self, warmed: &[u32]) {
+    pub(crate) fn requeue_own(&mut self, warmed: &[u32]) -> Vec<Course> {
         for &conversation in warmed {
             let course = &self.courses[conversation as usize];
             if course.turn > course.last_turn {
-                self.tally.finished.push(conversation);
+                self.settled.finished.push(conversation);
             }
         }
-        self.queue.clear();
-        for (index, course) in self.courses.iter_mut().enumerate() {
-            let ended = course.standing == Standing::Finished && course.turn > course.last_turn;
+        let mut queue = Vec::new();
+        for (course, ending) in self.courses.iter().zip(&mut self.endings) {
+            let ended = *ending == Some(Ending::Finished) && course.turn > course.last_turn;
             if !ended {
-                course.standing = Standing::Waiting;
-                self.queue.push_back(index as u32);
+                *ending = None;
+                queue.push(*course);
             }
         }
+        queue
     }
 }

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use turnbench_model::{Compat, Sampling};
 
+use crate::course::Course;
 use crate::streams::Streams;
 
 /// A client's open conversations and how it picks among them.
@@ -9,15 +10,15 @@ use crate::streams::Streams;
 pub(crate) enum OpenSet {
     /// First in, first out: conversations take turns in the order in which they were opened, and
     /// a newly opened one waits its turn behind the others.
-    Fifo(VecDeque<u32>),
+    Fifo(VecDeque<Course>),
     /// The reference's round robin: a newly opened conversation is used at once (so the first
     /// round goes from the last to the first), afterwards they take turns.
-    NewestFirst(VecDeque<u32>),
+    NewestFirst(VecDeque<Course>),
     /// Uniformly at random, in the order in which they were opened. Closing one is linear in the
-    /// number of the client's open conversations (a move of 4 bytes each).
+    /// number of the client's open conversations (a move of 16 bytes each).
     Random {
         /// Opened and not closed.
-        open: Vec<u32>,
+        open: Vec<Course>,
         /// Index of the last one picked.
         picked: usize,
     },
@@ -40,15 +41,15 @@ impl OpenSet {
         }
     }
 
-    pub(crate) fn open(&mut self, conversation: u32) {
+    pub(crate) fn open(&mut self, course: Course) {
         match self {
-            Self::Fifo(queue) | Self::NewestFirst(queue) => queue.push_back(conversation),
-            Self::Random { open, .. } => open.push(conversation),
+            Self::Fifo(queue) | Self::NewestFirst(queue) => queue.push_back(course),
+            Self::Random { open, .. } => open.push(course),
         }
     }
 
     /// Takes one out, until it is put back or closed.
-    pub(crate) fn pick(&mut self, streams: &mut Streams) -> Option<u32> {
+    pub(crate) fn pick(&mut self, streams: &mut Streams) -> Option<Course> {
         match self {
             Self::Fifo(queue) => queue.pop_front(),
             Self::NewestFirst(queue) => queue.pop_back(),
@@ -64,11 +65,15 @@ impl OpenSet {
     }
 
     /// Puts the picked one back.
-    pub(crate) fn put_back(&mut self, conversation: u32) {
+    pub(crate) fn put_back(&mut self, course: Course) {
         match self {
-            Self::Fifo(queue) => queue.push_back(conversation),
-            Self::NewestFirst(queue) => queue.push_front(conversation),
-            Self::Random { .. } => {}
+            Self::Fifo(queue) => queue.push_back(course),
+            Self::NewestFirst(queue) => queue.push_front(course),
+            Self::Random { open, picked } => {
+                if let Some(place) = open.get_mut(*picked) {
+                    *place = course;
+                }
+            }
         }
     }
 
@@ -81,6 +86,14 @@ impl OpenSet {
                     open.remove(*picked);
                 }
             }
+        }
+    }
+
+    /// Gives all of them away; one that is picked must have been closed.
+    pub(crate) fn drain_into(&mut self, courses: &mut Vec<Course>) {
+        match self {
+            Self::Fifo(queue) | Self::NewestFirst(queue) => courses.extend(queue.drain(..)),
+            Self::Random { open, .. } => courses.append(open),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{failure, http, plain, plan, run, run_until};
+use support::{failure, http, plain, plan, run};
 use turnbench_load::{
     AfterAttempt, AttemptEnd, ConversationShape, Driver, LoadError, RETRY_AFTER_MAX, Step, Ticket,
     TurnShape,
@@ -148,9 +148,10 @@ fn the_request_rate_pauses_after_every_answer() {
 fn a_client_without_work_leaves_before_its_pause_is_over() {
     let plan = LoadPlan { request_rate: 0.001, ..plan() };
     let mut driver = Driver::new(&plan, plain(&[1])).unwrap();
-    let Step::Send(ticket) = driver.next(0, Nanos(5)) else { panic!() };
-    driver.finish(&ticket, AttemptEnd::Completed, Nanos(9));
-    assert_eq!(driver.next(0, Nanos(9)), Step::Done);
+    let mut client = driver.take_clients().remove(0);
+    let Step::Send(ticket) = client.next(Nanos(5)) else { panic!() };
+    client.finish(&ticket, AttemptEnd::Completed, Nanos(9));
+    assert_eq!(client.next(Nanos(9)), Step::Done);
 }
 
 #[test]
@@ -182,11 +183,12 @@ fn late_send_keeps_intended_time() {
     )
     .unwrap();
     let send = |step| if let Step::Send(ticket) = step { ticket } else { panic!("{step:?}") };
-    let first = send(driver.next(0, Nanos(1_000)));
-    let second = send(driver.next(1, Nanos(1_700)));
+    let mut clients = driver.take_clients();
+    let first = send(clients[0].next(Nanos(1_000)));
+    let second = send(clients[1].next(Nanos(1_700)));
     assert_eq!((first.intended, second.intended), (Nanos(1_000), Nanos(1_000)));
-    driver.finish(&first, AttemptEnd::Completed, Nanos(5_000));
-    assert_eq!(send(driver.next(0, Nanos(6_000))).intended, Nanos(5_000));
+    clients[0].finish(&first, AttemptEnd::Completed, Nanos(5_000));
+    assert_eq!(send(clients[0].next(Nanos(6_000))).intended, Nanos(5_000));
 }
 
 #[test]
@@ -244,42 +246,6 @@ fn a_conversation_whose_warm_up_failed_is_kept() {
 }
 
 #[test]
-fn only_early_stop_ends_the_others_with_the_first_client() {
-    for early_stop in [false, true] {
-        let plan = LoadPlan { num_clients: 2, max_active_conversations: 2, early_stop, ..plan() };
-        let log = run(&plan, plain(&[1, 9]), well);
-        let sent = if early_stop { 2 } else { 10 };
-        assert_eq!(log.attempts.len(), sent, "early stop: {early_stop}");
-        assert_eq!(log.summary.unfinished.len(), usize::from(early_stop));
-    }
-}
-
-#[test]
-fn after_a_stop_nothing_is_sent() {
-    let plan = LoadPlan { num_clients: 3, max_active_conversations: 3, max_retries: 3, ..plan() };
-    // Client 0 answers, client 1 backs off, client 2 is cut off by the stop at 5 ms.
-    let log =
-        run_until(&plan, plain(&[9; 4]), Nanos::from_millis(5), |ticket| match ticket.client {
-            0 => (MS, None),
-            1 => (MS, Some(http(500))),
-            _ => (Nanos::from_millis(7), Some(failure(FailureKind::Cancelled, None))),
-        });
-    assert!(log.attempts.iter().all(|attempt| attempt.sent < Nanos::from_millis(5)));
-    assert_eq!(log.summary.requests_cut, 2);
-    assert_eq!(log.summary.requests_completed, 5);
-    assert_eq!((log.summary.unfinished, log.summary.failed), (vec![0, 1, 2], vec![]));
-    assert_eq!(log.summary.not_started, [3]);
-}
-
-#[test]
-fn a_stop_in_the_warm_up_holds_for_the_run_proper() {
-    let plan = LoadPlan { warmup_step: true, ..plan() };
-    let log = run_until(&plan, plain(&[2; 4]), Nanos::from_millis(2), well);
-    assert_eq!((log.attempts.len(), log.main_turns().len()), (2, 0));
-    assert_eq!((log.summary.unfinished, log.summary.not_started), (vec![0, 1], vec![2, 3]));
-}
-
-#[test]
 fn seeds_wrap() {
     let plan = LoadPlan {
         num_clients: 2,
@@ -306,9 +272,11 @@ fn the_planned_requests_are_what_an_undisturbed_run_sends() {
             let log = run(&plan, shapes, well);
             if warmup_step {
                 assert_eq!(driver.planned_requests(), 3);
-                while let Step::Send(ticket) = driver.next(0, Nanos::ZERO) {
-                    driver.finish(&ticket, AttemptEnd::Completed, Nanos::ZERO);
+                let mut client = driver.take_clients().remove(0);
+                while let Step::Send(ticket) = client.next(Nanos::ZERO) {
+                    client.finish(&ticket, AttemptEnd::Completed, Nanos::ZERO);
                 }
+                drop(client);
                 driver.begin_main();
             }
             assert_eq!(driver.planned_requests(), log.main_turns().len() as u64);

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use turnbench_load::{AfterAttempt, AttemptEnd, ConversationShape, Driver, Step, Ticket};
+use turnbench_load::{
+    AfterAttempt, AttemptEnd, ClientLoop, ConversationShape, Driver, Step, Ticket,
+};
 use turnbench_model::{
     Compat, Conversation, Failure, FailureKind, LoadPlan, Nanos, Phase, Sampling,
 };
@@ -125,6 +127,7 @@ fn end_of(run: &Value, request: &Sent, failure: &mut Failure) -> (End, Nanos) {
 struct Replay<'a> {
     run: &'a Value,
     driver: Driver,
+    clients: Vec<ClientLoop>,
     ids: Vec<String>,
     recorded: std::vec::IntoIter<Sent>,
     failure: Failure,
@@ -134,9 +137,11 @@ struct Replay<'a> {
 impl<'a> Replay<'a> {
     fn new(run: &'a Value, conversations: &[Conversation]) -> Self {
         let shapes = conversations.iter().map(ConversationShape::from).collect();
+        let mut driver = Driver::new(&plan(run), shapes).unwrap();
         Self {
             run,
-            driver: Driver::new(&plan(run), shapes).unwrap(),
+            clients: driver.take_clients(),
+            driver,
             ids: conversations.iter().map(|conversation| conversation.id.clone()).collect(),
             recorded: sent(run, conversations).into_iter(),
             failure: Failure {
@@ -167,7 +172,7 @@ impl<'a> Replay<'a> {
         let mut now = Nanos::ZERO;
         let mut waited = false;
         loop {
-            match self.driver.next(0, now) {
+            match self.clients[0].next(now) {
                 Step::Send(ticket) => {
                     let recorded = self.recorded.next();
                     let recorded = recorded.unwrap_or_else(|| panic!("{name}: sends {ticket:?}"));
@@ -180,7 +185,9 @@ impl<'a> Replay<'a> {
                 }
                 Step::WaitUntil(at) => (now, waited) = (at, true),
                 Step::Done if self.driver.phase() == Phase::Warmup => {
+                    self.clients.clear();
                     self.driver.begin_main();
+                    self.clients = self.driver.take_clients();
                     now = Nanos::ZERO;
                 }
                 Step::Done => return,
@@ -196,7 +203,7 @@ impl<'a> Replay<'a> {
             End::Raised => AttemptEnd::Raised,
             End::Failed => AttemptEnd::Failed(&self.failure),
         };
-        let after = self.driver.finish(ticket, end, now);
+        let after = self.clients[ticket.client as usize].finish(ticket, end, now);
         if after == AfterAttempt::ConversationFinished && ticket.phase == Phase::Main {
             self.finished.push(ticket.conversation);
         }
@@ -207,6 +214,7 @@ impl<'a> Replay<'a> {
         let name = &self.run["name"];
         let left = self.recorded.next();
         assert!(left.is_none(), "{name}: not sent: {left:?}");
+        self.clients.clear();
         let summary = self.driver.summary();
         assert_eq!(summary.finished, self.finished, "{name}");
         if let Some(output) = self.run["output_file"].as_array() {
@@ -260,7 +268,7 @@ fn two_clients_send_what_the_reference_sent_when_they_ask_in_its_order() {
             if let Some((ticket, recorded)) = out.remove(&client) {
                 replay.answer(&ticket, &recorded);
             }
-            let Step::Send(ticket) = replay.driver.next(client, recorded.start) else {
+            let Step::Send(ticket) = replay.clients[client as usize].next(recorded.start) else {
                 panic!("{name}: client {client} should send {recorded:?}");
             };
             replay.check(&ticket, &recorded);
@@ -268,7 +276,7 @@ fn two_clients_send_what_the_reference_sent_when_they_ask_in_its_order() {
         }
         for (ticket, recorded) in out.into_values() {
             let now = replay.answer(&ticket, &recorded);
-            assert_eq!(replay.driver.next(ticket.client, now), Step::Done, "{name}");
+            assert_eq!(replay.clients[ticket.client as usize].next(now), Step::Done, "{name}");
         }
     }
 }

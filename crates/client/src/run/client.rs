@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use turnbench_load::{AfterAttempt, Step, Ticket};
+use turnbench_load::{AfterAttempt, ClientLoop, Step, Ticket};
 use turnbench_model::{Compat, Nanos, Phase, RequestPlan, RequestRecord};
 
 use super::context::Context;
+use super::dialogue::Dialogue;
 use super::outcome::Reader;
+use super::relay::Relay;
 use super::script::{Script, TurnScript};
 
 use crate::body::{JsonStyle, RequestTail};
@@ -17,21 +20,29 @@ const TIMEOUT_NS_PER_TOKEN: u64 = 200_000_000;
 /// The limit grows in whole seconds.
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
-/// One client: a sequential loop on one keep-alive connection, until the driver has no more for it.
-pub(crate) async fn run_client(context: &Context<'_>, number: u32, session: &mut Session) {
-    let mut client = Client { context, session, head: Vec::new(), tail: Vec::new() };
+/// Runs one client on its keep-alive connection, until the load has no more for it in this phase.
+pub(crate) async fn run_client(
+    context: &Context<'_>,
+    relay: &Relay,
+    load: ClientLoop,
+    session: &mut Session,
+) {
+    let dialogues = BTreeMap::new();
+    let mut client = Client { context, relay, load, session, dialogues, frame: Frame::default() };
     let clock = context.input.connector.clock();
     loop {
-        let mut wake = std::pin::pin!(context.control.wake().notified());
-        // Listens from before the driver is asked, so that no wake-up falls in between.
-        wake.as_mut().enable();
-        match context.control.next(number, clock.now()) {
-            Step::Done => return,
+        match client.load.next(clock.now()) {
+            Step::Done => {
+                if client.load.ends_others() {
+                    context.control.tell_shards();
+                }
+                return;
+            }
             Step::Send(ticket) => client.attempt(&ticket).await,
             Step::WaitUntil(at) => {
                 tokio::select! {
                     biased;
-                    () = wake => {}
+                    () = relay.woken() => {}
                     () = sleep_until(&**clock, at) => {}
                 }
             }
@@ -41,32 +52,35 @@ pub(crate) async fn run_client(context: &Context<'_>, number: u32, session: &mut
 
 struct Client<'run> {
     context: &'run Context<'run>,
+    relay: &'run Relay,
+    load: ClientLoop,
     session: &'run mut Session,
-    /// Buffers kept from request to request.
-    head: Vec<u8>,
-    tail: Vec<u8>,
+    /// Of the conversations that it has open; freed when they end.
+    dialogues: BTreeMap<u32, Dialogue>,
+    frame: Frame,
 }
 
 impl Client<'_> {
-    /// Sends a ticket's request, reports to the driver, and hands the record out.
+    /// Sends a ticket's request, reports to the load, and hands the record out.
     async fn attempt(&mut self, ticket: &Ticket) {
         let context = self.context;
         let input = context.input;
         let clock = input.connector.clock();
         let script = &input.scripts[ticket.conversation as usize];
         let turn = &script.turns[ticket.turn as usize - 1];
-        let mut dialogue = context.dialogues.take(ticket.conversation);
+        let dialogue = self.dialogues.entry(ticket.conversation);
+        let dialogue = dialogue.or_insert_with(|| context.dialogues.open(ticket.conversation));
 
         let style = dialogue.style();
         let history = dialogue.begin_turn(script, ticket.turn);
-        self.build(script, turn, style, history.len());
-        let request_bytes = (history.len() + self.tail.len()) as u64;
-        let parts = [self.head.as_slice(), history, self.tail.as_slice()];
+        self.frame.build(context, script, turn, style, history.len());
+        let request_bytes = (history.len() + self.frame.tail.len()) as u64;
+        let parts = [self.frame.head.as_slice(), history, self.frame.tail.as_slice()];
         let built = clock.now();
         let deadline = built + timeout(&input.request, turn.max_tokens);
         let request =
             Request { bytes: &parts, intended_ns: ticket.intended, built_ns: Some(built) };
-        let limits = Limits { deadline: Some(deadline), cancel: context.control.cancel() };
+        let limits = Limits { deadline: Some(deadline), cancel: self.relay.cancel() };
         let mut reader = Reader::new(&input.request);
         let response = self.session.send(request, limits, &mut reader).await;
         let input_messages = dialogue.messages_count();
@@ -82,11 +96,8 @@ impl Client<'_> {
         let end = judged.attempt_end();
         // The client is free once the answer has ended; what it takes to read it counts as lateness.
         let free = judged.stamps.end.map_or_else(|| clock.now(), |end| end.at_ns);
-        let after = context.control.finish(ticket, end, free);
-        let goes_on = matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. });
-        if goes_on || ticket.phase == Phase::Warmup {
-            context.dialogues.put(ticket.conversation, dialogue);
-        }
+        let after = self.load.finish(ticket, end, free);
+        self.put_away(ticket, after);
         context.hand_out(RequestRecord {
             conversation_id: Arc::clone(&script.id),
             conversation: ticket.conversation,
@@ -110,15 +121,41 @@ impl Client<'_> {
             client_delay_max_ns: response.client_delay_max_ns,
         });
     }
-    /// Builds what goes before and after the history.
+
+    /// Frees the dialogue of a conversation that has ended. In the warm-up every conversation has
+    /// one turn; its dialogue is for the run proper.
+    fn put_away(&mut self, ticket: &Ticket, after: AfterAttempt) {
+        let goes_on = match ticket.phase {
+            Phase::Warmup => !after.ends_turn(),
+            Phase::Main => matches!(after, AfterAttempt::TurnDone | AfterAttempt::Retry { .. }),
+        };
+        if goes_on {
+            return;
+        }
+        let dialogue = self.dialogues.remove(&ticket.conversation);
+        if let (Phase::Warmup, Some(dialogue)) = (ticket.phase, dialogue) {
+            self.context.dialogues.keep(ticket.conversation, dialogue);
+        }
+    }
+}
+
+/// What goes before and after the history; buffers kept from request to request.
+#[derive(Debug, Default)]
+struct Frame {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Frame {
     fn build(
         &mut self,
+        context: &Context<'_>,
         script: &Script,
         turn: &TurnScript,
         style: JsonStyle,
         history_bytes: usize,
     ) {
-        let plan = &self.context.input.request;
+        let plan = &context.input.request;
         self.tail.clear();
         RequestTail {
             conversation_id: plan.send_conversation_id.then_some(&*script.id),
@@ -132,7 +169,7 @@ impl Client<'_> {
         .write(style, &mut self.tail);
         self.head.clear();
         let length = history_bytes + self.tail.len();
-        self.context.head.write(&script.id, Some(length), &mut self.head);
+        context.head.write(&script.id, Some(length), &mut self.head);
     }
 }
 

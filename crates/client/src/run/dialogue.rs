@@ -1,4 +1,4 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use turnbench_model::{Answer, Compat, HistoryReasoning};
 
@@ -52,13 +52,15 @@ impl Dialogue {
     }
 }
 
-/// The dialogues of a run, by conversation. A client takes one out for an attempt and puts it back;
-/// the driver gives a conversation to one client only, so nobody waits.
+/// Begins the dialogues of a run. A client owns those of the conversations it has opened; what the
+/// warm-up leaves is kept here, for whoever opens the conversation in the run proper.
 #[derive(Debug)]
 pub(crate) struct Dialogues {
-    slots: Vec<Mutex<Option<Dialogue>>>,
     style: JsonStyle,
     model: String,
+    /// By conversation; empty without a warm-up. Each is filled once and taken once, in different
+    /// phases, so nobody ever waits for a lock.
+    warmed: Vec<Mutex<Option<Dialogue>>>,
 }
 
 impl Dialogues {
@@ -67,25 +69,29 @@ impl Dialogues {
             Compat::None => JsonStyle::Compact,
             Compat::Vllm => JsonStyle::Python,
         };
-        let slots = input.scripts.iter().map(|_| Mutex::default()).collect();
-        Self { slots, style, model: input.model.clone() }
+        let warmed = if input.warmup { input.scripts.len() } else { 0 };
+        let warmed = (0..warmed).map(|_| Mutex::default()).collect();
+        Self { style, model: input.model.clone(), warmed }
     }
 
-    /// Takes a dialogue out, beginning it if it has not begun.
-    pub(crate) fn take(&self, conversation: u32) -> Dialogue {
-        self.slot(conversation).take().unwrap_or_else(|| Dialogue {
+    /// A conversation's dialogue: what the warm-up left of it, or a new one.
+    pub(crate) fn open(&self, conversation: u32) -> Dialogue {
+        let warmed = self.slot(conversation).and_then(|mut slot| slot.take());
+        warmed.unwrap_or_else(|| Dialogue {
             body: ConversationBody::new(self.style, &self.model),
             turns_begun: 0,
         })
     }
 
-    /// Puts a dialogue back.
-    pub(crate) fn put(&self, conversation: u32, dialogue: Dialogue) {
-        *self.slot(conversation) = Some(dialogue);
+    /// Keeps a dialogue of the warm-up.
+    pub(crate) fn keep(&self, conversation: u32, dialogue: Dialogue) {
+        if let Some(mut slot) = self.slot(conversation) {
+            *slot = Some(dialogue);
+        }
     }
 
-    /// Frees a conversation that has ended; the slot then holds nothing.
-    fn slot(&self, conversation: u32) -> std::sync::MutexGuard<'_, Option<Dialogue>> {
-        self.slots[conversation as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self, conversation: u32) -> Option<MutexGuard<'_, Option<Dialogue>>> {
+        let slot = self.warmed.get(conversation as usize)?;
+        Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -2,14 +2,15 @@
 //! record of every attempt.
 //!
 //! A shard is a thread with a single-threaded runtime of its own; clients are spread over the
-//! shards. Shards share the [`Control`] (the driver behind a mutex) and the bounded channel of
-//! records, nothing else.
+//! shards, each with its loop of the load and its dialogues. Shards share the lock-free parts of the
+//! load, the [`Control`] and the bounded channel of records, nothing else.
 
 mod client;
 mod context;
 mod control;
 mod dialogue;
 mod outcome;
+mod relay;
 mod script;
 mod shard;
 
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::SyncSender;
 
-use turnbench_load::LoadSummary;
+use turnbench_load::{ClientLoop, Driver, LoadSummary};
 use turnbench_model::{Compat, Nanos, OpenedConnection, RequestPlan, RequestRecord, ShardFacts};
 
 pub use control::Control;
@@ -91,13 +92,14 @@ pub enum RunError {
     Header(#[from] ClientError),
 }
 
-/// Runs to the end, or until [`Control::cut`]. Blocks.
+/// Runs what `driver` wants to its end, or until [`Control::cut`] of the control over it. Blocks.
 ///
 /// # Errors
 /// When a thread, a runtime or the request's head cannot be made; nothing was sent then.
 pub fn run(
     input: &RunInput,
-    control: &Arc<Control>,
+    mut driver: Driver,
+    control: &Control,
     sink: &SyncSender<RequestRecord>,
 ) -> Result<RunEnd, RunError> {
     let clock = Arc::clone(input.connector.clock());
@@ -118,17 +120,20 @@ pub fn run(
     let mut warmup = None;
     if input.warmup {
         let start = clock.now();
+        shards.seat(driver.take_clients());
         shards.each(|shard| shard.run(&context))?;
-        warmup = Some((control.begin_main(), clock.now() - start));
+        warmup = Some((driver.begin_main(), clock.now() - start));
+        control.plan_phase(&driver);
         if input.request.compat == Compat::Vllm {
             // The reference's clients of the run proper are other processes than those of the warm-up.
             shards.alive.iter_mut().for_each(Shard::disconnect);
         }
     }
+    shards.seat(driver.take_clients());
     let facts = shards.each(|shard| shard.run(&context))?;
     Ok(RunEnd {
         warmup,
-        summary: control.summary(),
+        summary: driver.summary(),
         interrupted: control.is_stopped(),
         shards_panicked: shards.panicked_count,
         sink_waits_count: context.sink_waits.into_inner(),
@@ -149,6 +154,12 @@ impl Shards {
         let shard = |number| Shard::new(number, count, input.clients_count, &input.connector);
         let alive = (0..count).map(shard).collect::<io::Result<_>>()?;
         Ok(Self { alive, panicked_count: 0 })
+    }
+
+    /// Gives every shard its clients. Those of a shard that has panicked are dropped.
+    fn seat(&mut self, clients: Vec<ClientLoop>) {
+        let mut clients: Vec<_> = clients.into_iter().map(Some).collect();
+        self.alive.iter_mut().for_each(|shard| shard.seat(&mut clients));
     }
 
     /// Has every shard do `work`, each on a thread of its own; gives what they made of it.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
+use turnbench_load::ClientLoop;
 use turnbench_model::{Clock, Nanos, OpenedConnection, ShardFacts};
 
 use super::client::run_client;
 use super::context::Context;
+use super::relay::Relay;
 use crate::{Connector, Session};
 
 /// How often the event loop's lag is looked at.
@@ -32,6 +34,8 @@ pub(crate) struct Shard {
 struct Place {
     client: u32,
     session: Session,
+    /// Its loop in the phase that begins.
+    load: Option<ClientLoop>,
 }
 
 impl Shard {
@@ -42,7 +46,8 @@ impl Shard {
         clients_count: u32,
         connector: &Arc<Connector>,
     ) -> std::io::Result<Self> {
-        let place = |client| Place { client, session: Session::new(Arc::clone(connector)) };
+        let place =
+            |client| Place { client, session: Session::new(Arc::clone(connector)), load: None };
         Ok(Self {
             number,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
@@ -68,18 +73,31 @@ impl Shard {
         self.places.iter_mut().for_each(|place| place.session.close());
     }
 
+    /// Takes this shard's clients of the phase that begins out of all, which are in their order.
+    pub(crate) fn seat(&mut self, clients: &mut [Option<ClientLoop>]) {
+        for place in &mut self.places {
+            place.load = clients.get_mut(place.client as usize).and_then(Option::take);
+        }
+    }
+
     /// Runs the clients until all are done with this phase.
     pub(crate) fn run(&mut self, context: &Context<'_>) -> ShardFacts {
         let clock = &**context.input.connector.clock();
         let (start, cpu_start) = (clock.now(), thread_cpu());
+        let relay = Relay::new();
         let mut running: FuturesUnordered<_> = (self.places.iter_mut())
-            .map(|place| run_client(context, place.client, &mut place.session))
+            .filter_map(|place| Some((place.load.take()?, &mut place.session)))
+            .map(|(load, session)| run_client(context, &relay, load, session))
             .collect();
+        // Polled, which takes a lock that all shards share, only when there is news.
+        let mut passing_on: FuturesUnordered<_> =
+            std::iter::once(relay.pass_on(context.control)).collect();
         let lags = Lags::default();
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = async { while running.next().await.is_some() {} } => {}
+                Some(()) = passing_on.next() => {}
                 () = lags.watch(clock) => {}
             }
         });

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use turnbench_load::{
-    AfterAttempt, AttemptEnd, ConversationShape, Driver, LoadSummary, Step, Ticket,
+    AfterAttempt, AttemptEnd, ClientLoop, ConversationShape, Driver, LoadSummary, Step, StopSwitch,
+    Ticket,
 };
 use turnbench_model::{Compat, Failure, FailureKind, LoadPlan, Nanos, Phase, Sampling};
 
@@ -84,44 +85,51 @@ pub(crate) fn run_until(
     mut serve: impl FnMut(&Ticket) -> (Nanos, Option<Failure>),
 ) -> Log {
     let mut driver = Driver::new(plan, shapes).unwrap();
+    let stop = Stop { at: stop, switch: driver.stop_switch() };
     let mut attempts = Vec::new();
     let mut now = Nanos::ZERO;
     let mut warmup = None;
-    while phase(&mut driver, plan.num_clients, &mut now, stop, &mut attempts, &mut serve) {
+    loop {
+        phase(driver.take_clients(), &mut now, &stop, &mut attempts, &mut serve);
+        if driver.phase() == Phase::Main {
+            return Log { attempts, warmup, summary: driver.summary() };
+        }
         warmup = Some(driver.begin_main());
     }
-    Log { attempts, warmup, summary: driver.summary() }
 }
 
-/// Runs one phase; whether another one follows.
+struct Stop {
+    at: Nanos,
+    switch: StopSwitch,
+}
+
+/// Runs one phase.
 fn phase(
-    driver: &mut Driver,
-    clients: u32,
+    mut clients: Vec<ClientLoop>,
     now: &mut Nanos,
-    stop: Nanos,
+    stop: &Stop,
     attempts: &mut Vec<Attempt>,
     serve: &mut impl FnMut(&Ticket) -> (Nanos, Option<Failure>),
-) -> bool {
+) {
     // (time, client): wake-ups, and ends of attempts with the index of their log entry.
     let mut due: BTreeSet<(Nanos, u32, Option<usize>)> =
-        (0..clients).map(|client| (*now, client, None)).collect();
-    let mut failures: Vec<Option<Failure>> = vec![None; clients as usize];
-    let mut stopped = false;
+        clients.iter().map(|client| (*now, client.number(), None)).collect();
+    let mut failures: Vec<Option<Failure>> = vec![None; clients.len()];
     while let Some((at, client, ended)) = due.pop_first() {
         *now = at;
-        if at >= stop && !stopped {
-            driver.stop();
-            stopped = true;
+        if at >= stop.at {
+            stop.switch.stop();
         }
+        let me = &mut clients[client as usize];
         if let Some(entry) = ended {
             let attempt: &mut Attempt = &mut attempts[entry];
             let end = match &failures[client as usize] {
                 None => AttemptEnd::Completed,
                 Some(failure) => AttemptEnd::Failed(failure),
             };
-            attempt.after = driver.finish(&attempt.ticket, end, at);
+            attempt.after = me.finish(&attempt.ticket, end, at);
         }
-        match driver.next(client, at) {
+        match me.next(at) {
             Step::Send(ticket) => {
                 let (latency, failure) = serve(&ticket);
                 failures[client as usize] = failure;
@@ -136,5 +144,4 @@ fn phase(
             Step::Done => {}
         }
     }
-    driver.phase() == Phase::Warmup
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Exit> {
 /// Runs, prints, writes every file.
 pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
     let prepared = prepare::prepare(args)?;
-    let control = control(&prepared)?;
+    let (driver, control) = direct(&prepared)?;
     let run_dir = create_run_dir(&prepared)?;
     if let Some(run_dir) = &run_dir {
         // Said now, so that whoever has to kill the run knows where its records are.
@@ -67,7 +67,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
     }
     // Until the very end: counting the tokens of a long run may take a while too.
     let _signals = interrupt::watch(&control)?;
-    let (end, recorded) = replay(args, &prepared, &control, run_dir.as_ref())?;
+    let (end, recorded) = replay(args, &prepared, driver, &control, run_dir.as_ref())?;
     let mut finished = finish::finish(args, &prepared, run_dir.as_ref(), &end, recorded)?;
     if control.is_stopped() {
         finished.code = ExitCode::Interrupted;
@@ -77,16 +77,17 @@ pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
 
 /// Who sends what. A workload of which nothing would be sent is refused, except where the reference
 /// program is reproduced.
-fn control(prepared: &Prepared) -> Result<Arc<Control>, Exit> {
+fn direct(prepared: &Prepared) -> Result<(Driver, Arc<Control>), Exit> {
     let shapes = prepared.conversations.iter().map(ConversationShape::from).collect();
-    let control = Control::new(Driver::new(&prepared.plan.load, shapes)?);
+    let driver = Driver::new(&prepared.plan.load, shapes)?;
+    let control = Control::new(&driver);
     if control.planned_requests() == 0 && prepared.plan.compat == Compat::None {
         return Err(Exit::usage(
             "there is nothing to send: no conversation has a message to answer\nhint: a user \
              message is one, within --max-turns messages from the start",
         ));
     }
-    Ok(control)
+    Ok((driver, control))
 }
 
 /// Creates the run directory with everything known before the first request.
@@ -105,6 +106,7 @@ fn create_run_dir(prepared: &Prepared) -> Result<Option<RunDir>, Exit> {
 fn replay(
     args: &RunArgs,
     prepared: &Prepared,
+    driver: Driver,
     control: &Arc<Control>,
     run_dir: Option<&RunDir>,
 ) -> Result<(RunEnd, Recorded), Exit> {
@@ -137,7 +139,7 @@ fn replay(
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn_scoped(scope, move || recorder.run(&receiver))?;
-        let end = engine::run(&input, control, &sender);
+        let end = engine::run(&input, driver, control, &sender);
         drop(sender);
         let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
         Ok::<_, anyhow::Error>((end, recorded))
