@@ -171,7 +171,7 @@ client         requests sent at most 1.00 ms late
         &client_text(&build(&records)),
         "\
 client         requests sent at most 1.00 ms late
-               bytes read at most 0.02 ms after arrival, which no TTFT contains:
+               bytes read 0.02 ms after arrival (p99), which no TTFT contains:
                the kernel stamped every first token
 ",
     );
