@@ -95,12 +95,17 @@ pub(crate) fn fraction_of(percent: f64) -> f64 {
 /// The interpolation is numpy's: from the lower neighbour below the middle, from the upper one
 /// from the middle on, so that both ends are exact and the result never falls as `fraction` rises.
 pub fn quantile(sorted: &[f64], fraction: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
+    quantile_of(sorted.len(), fraction, |rank| sorted[rank])
+}
+
+/// [`quantile`] of `count` values that `at` gives by their rank, from 0.
+pub(crate) fn quantile_of(count: usize, fraction: f64, at: impl Fn(usize) -> f64) -> Option<f64> {
+    let last = count.checked_sub(1)?;
     let position = (last as f64 * fraction).clamp(0.0, last as f64);
     let below = position.floor();
     let weight = position - below;
-    let low = sorted[below as usize];
-    let high = sorted[(below as usize + 1).min(last)];
+    let low = at(below as usize);
+    let high = at((below as usize + 1).min(last));
     let span = high - low;
     Some(if weight >= 0.5 { high - span * (1.0 - weight) } else { low + span * weight })
 }

@@ -18,6 +18,7 @@ mod describe;
 mod environment;
 mod interval;
 mod markdown;
+mod nanos_samples;
 mod report;
 mod row;
 mod summary;
@@ -28,9 +29,10 @@ pub use describe::{Describe, Percentile, percents_for, quantile};
 pub use environment::{ConversationCounts, Environment, RunFacts, ServerModel};
 pub use interval::{CONFIDENCE, PercentileInterval};
 pub use markdown::metrics_markdown;
+pub use nanos_samples::NanosSamples;
 pub use report::{
     CacheTotals, ClientTrust, Counts, FAILED_REQUESTS_KEPT, FailedRequest, FailureCount, Headline,
-    REPORT_SCHEMA_VERSION, ReportInput, RequestCounts, RunReport, Throughput, TtftCorrection,
+    REPORT_SCHEMA_VERSION, ReportBuilder, RequestCounts, RunReport, Throughput, TtftCorrection,
     TurnSummary,
 };
 pub use row::{RequestRow, RowOptions};

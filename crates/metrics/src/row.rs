@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use turnbench_model::{
-    Compat, CountSource, Nanos, Phase, Plan, RequestRecord, StampSource, TokenCounts, Usage,
+    Answer, Compat, CountSource, Nanos, Phase, Plan, Received, RequestRecord, StampSource, Stamps,
+    TokenCounts, Usage,
 };
 
 use crate::Describe;
@@ -96,12 +97,15 @@ pub struct RequestRow {
     pub input_tokens_source: Option<CountSource>,
     /// Where `output_num_tokens` comes from.
     pub output_tokens_source: Option<CountSource>,
-    /// Largest delay between the kernel's receipt of bytes and their read.
-    pub client_delay_ms: Option<f64>,
+    /// Time between the kernel's receipt of the first token and its read; absent without a kernel
+    /// stamp.
+    pub first_token_delay_ms: Option<f64>,
+    /// Largest time between the kernel's receipt of bytes and their read.
+    pub client_delay_max_ms: Option<f64>,
     /// Who stamped the first token.
     pub stamp_source: Option<StampSource>,
     /// Why the server stopped.
-    pub finish_reason: Option<String>,
+    pub finish_reason: Option<Arc<str>>,
     /// Bytes of the request body.
     pub request_bytes: u64,
 }
@@ -126,7 +130,8 @@ impl RequestRow {
         let tokens = Tokens::of(record, counts, options);
         let tpot_ms = ttft_raw_ms.and_then(|ttft| tokens.tpot_ms(latency_ms - ttft));
         let (ttft_ms, ttft_corrected) = tokens.corrected_ttft(ttft_raw_ms, tpot_ms);
-        let gaps = Describe::of_all(&gaps_ms(&record.answer.chunks_ns), &[50.0, 99.0]);
+        let gaps: Vec<f64> = gaps(&record.answer.chunks_ns).map(Nanos::as_millis_f64).collect();
+        let gaps = Describe::of_all(&gaps, &[50.0, 99.0]);
         let usage = record.usage.clone().unwrap_or_default();
         Some(Self {
             ttft_ms,
@@ -164,9 +169,10 @@ impl RequestRow {
             reasoning_tokens: usage.reasoning_tokens,
             input_tokens_source: tokens.input_source,
             output_tokens_source: tokens.output_source,
-            client_delay_ms: record.client_delay_max_ns.map(Nanos::as_millis_f64),
+            first_token_delay_ms: first_token_delay(stamps).map(Nanos::as_millis_f64),
+            client_delay_max_ms: record.client_delay_max_ns.map(Nanos::as_millis_f64),
             stamp_source: stamps.first_token.map(|stamp| stamp.source),
-            finish_reason: record.answer.finish_reason.clone(),
+            finish_reason: record.answer.finish_reason.as_deref().map(Arc::from),
             request_bytes: record.request_bytes,
         })
     }
@@ -177,9 +183,20 @@ impl RequestRow {
     }
 }
 
-/// Gaps between successive token-carrying events, in ms. Empty with fewer than two.
-pub(crate) fn gaps_ms(chunks: &[Nanos]) -> Vec<f64> {
-    chunks.windows(2).map(|pair| pair[1].since(pair[0]).as_millis_f64()).collect()
+/// Gaps between successive token-carrying events. None with fewer than two.
+pub(crate) fn gaps(chunks: &[Nanos]) -> impl Iterator<Item = Nanos> {
+    chunks.windows(2).map(|pair| pair[1].since(pair[0]))
+}
+
+/// How long the first token had lain in the kernel; `None` where the client stamped it.
+pub(crate) fn first_token_delay(stamps: &Stamps) -> Option<Nanos> {
+    stamps.first_token.filter(|stamp| stamp.source == StampSource::Kernel).map(Received::delay)
+}
+
+/// How long token-carrying events had lain in the kernel; those that the client stamped itself,
+/// which have a zero in the record, left out.
+pub(crate) fn event_delays(answer: &Answer) -> impl Iterator<Item = Nanos> {
+    answer.chunk_delays_ns.iter().copied().filter(|delay| *delay > Nanos::ZERO)
 }
 
 fn approx_cached_percent(counts: &TokenCounts) -> Option<f64> {

@@ -4,11 +4,11 @@
 
 mod support;
 
-use support::records::{completed, failed, plan};
-use turnbench_metrics::{
-    ConversationCounts, Environment, ReportInput, RunFacts, RunReport, definition,
+use support::records::{build as build_with, completed, failed, plan};
+use turnbench_metrics::{ConversationCounts, ReportBuilder, RunFacts, RunReport, definition};
+use turnbench_model::{
+    FailureKind, Nanos, Phase, Received, RequestRecord, StampSource, TokenCounts,
 };
-use turnbench_model::{FailureKind, Phase, RequestRecord};
 
 fn build(records: &[RequestRecord]) -> RunReport {
     let facts = RunFacts {
@@ -20,13 +20,7 @@ fn build(records: &[RequestRecord]) -> RunReport {
         },
         ..RunFacts::default()
     };
-    RunReport::build(&ReportInput {
-        plan: &plan(),
-        environment: &Environment::default(),
-        records,
-        counts: &[],
-        facts: &facts,
-    })
+    build_with(records, &facts)
 }
 
 #[test]
@@ -74,6 +68,60 @@ fn nothing_reported_is_absent_and_not_zero() {
     assert!(report.metric("cached_tokens").is_none());
     assert!(report.metric("client_delay_ms").is_none());
     assert_eq!(report.client.client_delay_ms.percentile(99.0), None);
+}
+
+/// A completed request whose events had lain in the kernel for so long; 0: the client's own stamp.
+fn delayed(delays_ns: &[u64]) -> RequestRecord {
+    let mut record = completed("a", 1, 100, 50, None);
+    record.answer.chunk_delays_ns = delays_ns.iter().copied().map(Nanos).collect();
+    let first = record.stamps.first_token.unwrap();
+    let read_ns = first.at_ns + Nanos(delays_ns[0]);
+    record.stamps.first_token = Some(Received { read_ns, source: StampSource::Kernel, ..first });
+    record.client_delay_max_ns = record.answer.chunk_delays_ns.iter().copied().max();
+    record
+}
+
+#[test]
+fn the_clients_delay_has_one_sample_for_each_event_of_completed_requests() {
+    let mut cut_off = delayed(&[90_000_000]);
+    cut_off.outcome = failed(FailureKind::Truncated, 1, true).outcome;
+    let report = build(&[delayed(&[2_000, 4_000, 0]), delayed(&[6_000, 8_000]), cut_off]);
+    for delay in [report.metric("client_delay_ms").unwrap(), &report.client.client_delay_ms] {
+        assert_eq!((delay.count, delay.mean, delay.max), (4, Some(0.005), Some(0.008)));
+    }
+    let first = report.metric("first_token_delay_ms").unwrap();
+    assert_eq!((first.count, first.percentile(50.0)), (2, Some(0.004)));
+    assert_eq!(report.client.first_token_delay_ms.max, Some(0.006));
+    let largest = report.metric("client_delay_max_ms").unwrap();
+    assert_eq!((largest.count, largest.min, largest.max), (2, Some(0.004), Some(0.008)));
+    assert_eq!(report.client.kernel_stamped_ratio, Some(1.0));
+}
+
+#[test]
+fn a_builder_keeps_no_text_of_an_answer() {
+    let plan = plan();
+    let mut builder = ReportBuilder::new(&plan);
+    for turn in 1..=3 {
+        let mut record = completed("a", turn, 100, 50, None);
+        record.answer.content = "needle in a haystack".to_owned();
+        record.answer.reasoning = "needle of thought".to_owned();
+        record.answer.first_chunk = "needle".to_owned();
+        record.answer.tool_calls = vec![serde_json::json!({"name": "needle"})];
+        builder.add(&record, &TokenCounts::default());
+    }
+    assert!(!format!("{builder:?}").contains("needle"));
+    assert_eq!(builder.rows().len(), 3);
+}
+
+#[test]
+fn rows_of_a_conversation_share_its_id() {
+    let plan = plan();
+    let mut builder = ReportBuilder::new(&plan);
+    for turn in 1..=2 {
+        builder.add(&completed("a", turn, 100, 50, None), &TokenCounts::default());
+    }
+    let [first, second] = builder.rows() else { panic!("two rows") };
+    assert!(std::sync::Arc::ptr_eq(&first.conversation_id, &second.conversation_id));
 }
 
 #[test]
@@ -127,15 +175,9 @@ fn a_report_survives_its_serialised_form() {
 #[test]
 fn every_key_of_a_row_is_defined() {
     let plan = plan();
-    let records = [completed("a", 1, 100, 50, Some(0))];
-    let input = ReportInput {
-        plan: &plan,
-        environment: &Environment::default(),
-        records: &records,
-        counts: &[],
-        facts: &RunFacts::default(),
-    };
-    let row = serde_json::to_value(&input.rows()[0]).unwrap();
+    let mut builder = ReportBuilder::new(&plan);
+    builder.add(&completed("a", 1, 100, 50, Some(0)), &TokenCounts::default());
+    let row = serde_json::to_value(&builder.rows()[0]).unwrap();
     for key in row.as_object().unwrap().keys() {
         assert!(definition(key).is_some(), "{key}");
     }

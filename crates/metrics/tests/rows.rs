@@ -170,14 +170,14 @@ fn a_first_chunk_of_several_tokens_lowers_the_tables_ttft_only() {
 fn late_sends_and_client_delay_are_kept_apart_from_ttft() {
     let mut record = record(10.0, 20.0, 2);
     record.stamps.intended_ns = ms(1200.0);
-    record.client_delay_max_ns = Some(ms(0.25));
+    record.client_delay_max_ns = Some(ms(0.5));
     record.stamps.first_token =
         Some(Received { at_ns: ms(1244.5), read_ns: ms(1244.75), source: StampSource::Kernel });
     let row = row(&record, &TokenCounts::default(), OURS);
     assert_eq!(row.ttft_raw_ms, Some(10.0));
     assert_eq!(row.ttft_intended_ms, Some(44.5));
     assert_eq!(row.send_lateness_ms, 34.5);
-    assert_eq!(row.client_delay_ms, Some(0.25));
+    assert_eq!((row.first_token_delay_ms, row.client_delay_max_ms), (Some(0.25), Some(0.5)));
     assert_eq!(row.stamp_source, Some(StampSource::Kernel));
 }
 

@@ -5,10 +5,8 @@
 #[path = "../../metrics/tests/support/mod.rs"]
 mod support;
 
-use support::records::{completed, failed, plan};
-use turnbench_metrics::{
-    ConversationCounts, Environment, ReportInput, RunFacts, RunReport, TtftCorrection,
-};
+use support::records::{build as build_with, completed, failed};
+use turnbench_metrics::{ConversationCounts, RunFacts, RunReport, TtftCorrection};
 use turnbench_model::{FailureKind, Nanos, Received, RequestRecord, StampSource};
 use turnbench_report::{
     client_text, correction_text, demo_text, headlines_text, outcome_text, turns_text,
@@ -22,13 +20,7 @@ fn build(records: &[RequestRecord]) -> RunReport {
         failed: 0,
         not_started: 200,
     };
-    RunReport::build(&ReportInput {
-        plan: &plan(),
-        environment: &Environment::default(),
-        records,
-        counts: &[],
-        facts: &RunFacts { conversations, interrupted: true, ..RunFacts::default() },
-    })
+    build_with(records, &RunFacts { conversations, interrupted: true, ..RunFacts::default() })
 }
 
 /// `turns` turns of 20 conversations; the first takes 180 ms to its first token, later ones 24.
@@ -164,7 +156,7 @@ client         requests sent at most 1.00 ms late
     );
     for record in &mut records {
         let first = record.stamps.first_token.unwrap();
-        record.client_delay_max_ns = Some(Nanos(20_000));
+        record.answer.chunk_delays_ns = vec![Nanos(20_000); 10];
         record.stamps.first_token = Some(Received { source: StampSource::Kernel, ..first });
     }
     check(

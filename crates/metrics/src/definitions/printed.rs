@@ -186,7 +186,11 @@ const CLIENT: &[Printed] = &[
         &["send_lateness_ms"],
         "99th percentile over all attempts; with fewer than 100 the largest (`at most`)",
     ),
-    printed("bytes read … after arrival", &["client_delay_ms"], "likewise"),
+    printed(
+        "bytes read … after arrival",
+        &["client_delay_ms"],
+        "likewise, over all events of completed requests",
+    ),
     printed(
         "the kernel stamped every first token",
         &["kernel_stamped_ratio"],

@@ -163,6 +163,22 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "where `output_num_tokens` comes from: `server`, `tokenizer` or `chunks`",
     ),
     define(
+        "first_token_delay_ms",
+        "ms",
+        "First-token delay",
+        Source::Stamps,
+        Group::Request,
+        "time between the kernel's receipt of the first token and its read by the client: what TTFT would have been too large by without the kernel's stamp. None where the client stamped the token itself",
+    ),
+    define(
+        "client_delay_max_ms",
+        "ms",
+        "Largest client delay",
+        Source::Stamps,
+        Group::Request,
+        "largest time between the kernel's receipt of bytes of the response and their read by the client. None where the kernel gave no stamps",
+    ),
+    define(
         "stamp_source",
         "",
         "Stamp from",

@@ -216,7 +216,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Client delay",
         Source::Stamps,
         Group::Client,
-        "largest time between the kernel's receipt of bytes of the response and their read by the client, for each attempt: what the client itself would have added without kernel stamps. None where the kernel gives no stamps. A read that found several TCP segments waiting carries the stamp of the last one, so the delay of the earlier bytes in it is larger than this",
+        "time between the kernel's receipt of an event and its read by the client: what the client itself would have added without the kernel's stamps; one sample for each event with output text of each completed request. None where the kernel gives no stamps. A read that found several TCP segments waiting carries the stamp of the last one, so the delay of the earlier events in it is larger than this",
     ),
     define(
         "kernel_stamped_ratio",

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use turnbench_model::{FailureKind, Phase, RequestRecord};
+use turnbench_model::{Failure, FailureKind, Phase, RequestRecord};
 
 use crate::{ConversationCounts, RequestRow, RunFacts};
 
@@ -98,14 +98,54 @@ pub struct TtftCorrection {
     pub nearly_all_removed: u64,
 }
 
-impl Counts {
-    pub(super) fn of(records: &[RequestRecord], facts: &RunFacts) -> Self {
-        let main = || records.iter().filter(|record| record.phase == Phase::Main);
-        let failed = main().filter_map(FailedRequest::of);
-        Self {
-            requests: RequestCounts::of(records),
-            failures: failures(main()),
-            failed_requests: failed.take(FAILED_REQUESTS_KEPT).collect(),
+/// Counts records that come one by one.
+#[derive(Debug, Default)]
+pub(super) struct CountsBuilder {
+    requests: RequestCounts,
+    /// Turns that wait for another attempt; what is left at the end was cut off.
+    waiting: BTreeSet<(u32, u32)>,
+    failures: BTreeMap<(FailureKind, Option<u16>), FailureCount>,
+    failed_requests: Vec<FailedRequest>,
+}
+
+impl CountsBuilder {
+    pub(super) fn add(&mut self, record: &RequestRecord) {
+        self.requests.add(record);
+        let is_main = record.phase == Phase::Main;
+        let turn = (record.conversation, record.turn);
+        if is_main && !record.last_attempt {
+            self.waiting.insert(turn);
+        } else {
+            self.waiting.remove(&turn);
+        }
+        if let Some(failure) = record.outcome.failure().filter(|_| is_main) {
+            self.add_failure(record, failure);
+        }
+    }
+
+    fn add_failure(&mut self, record: &RequestRecord, failure: &Failure) {
+        let of_kind = self.failures.entry((failure.kind, failure.status));
+        let count = of_kind.or_insert_with(|| FailureCount {
+            kind: failure.kind,
+            status: failure.status,
+            attempts: 0,
+            requests: 0,
+            message: failure.message.clone(),
+        });
+        count.attempts += 1;
+        count.requests += u64::from(record.last_attempt);
+        if self.failed_requests.len() < FAILED_REQUESTS_KEPT {
+            self.failed_requests.extend(FailedRequest::of(record));
+        }
+    }
+
+    pub(super) fn finish(&self, facts: &RunFacts) -> Counts {
+        let mut requests = self.requests;
+        requests.cancelled += self.waiting.len() as u64;
+        Counts {
+            requests,
+            failures: self.failures.values().cloned().collect(),
+            failed_requests: self.failed_requests.clone(),
             conversations: facts.conversations,
             interrupted: facts.interrupted,
         }
@@ -113,23 +153,6 @@ impl Counts {
 }
 
 impl RequestCounts {
-    fn of(records: &[RequestRecord]) -> Self {
-        let mut counts = Self::default();
-        // Turns that wait for another attempt; what is left at the end was cut off.
-        let mut waiting = BTreeSet::new();
-        for record in records {
-            counts.add(record);
-            let turn = (record.conversation, record.turn);
-            if record.phase == Phase::Main && !record.last_attempt {
-                waiting.insert(turn);
-            } else {
-                waiting.remove(&turn);
-            }
-        }
-        counts.cancelled += waiting.len() as u64;
-        counts
-    }
-
     fn add(&mut self, record: &RequestRecord) {
         let failure = record.outcome.failure();
         if record.phase == Phase::Warmup {
@@ -165,23 +188,6 @@ impl FailedRequest {
             message: failure.message.clone(),
         })
     }
-}
-
-fn failures<'a>(records: impl Iterator<Item = &'a RequestRecord>) -> Vec<FailureCount> {
-    let mut counts: BTreeMap<(FailureKind, Option<u16>), FailureCount> = BTreeMap::new();
-    for record in records {
-        let Some(failure) = record.outcome.failure() else { continue };
-        let count = counts.entry((failure.kind, failure.status)).or_insert_with(|| FailureCount {
-            kind: failure.kind,
-            status: failure.status,
-            attempts: 0,
-            requests: 0,
-            message: failure.message.clone(),
-        });
-        count.attempts += 1;
-        count.requests += u64::from(record.last_attempt);
-    }
-    counts.into_values().collect()
 }
 
 impl TtftCorrection {

@@ -1,6 +1,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use turnbench_model::RequestRecord;
+use turnbench_model::{Nanos, RequestRecord};
 
 use crate::RequestRow;
 
@@ -18,8 +18,8 @@ pub struct Throughput {
 }
 
 impl Throughput {
-    pub(super) fn of(records: &[&RequestRecord], rows: &[RequestRow]) -> Self {
-        let Some(span_sec) = span_sec(records) else { return Self::default() };
+    pub(super) fn of(span: Span, rows: &[RequestRow]) -> Self {
+        let Some(span_sec) = span.secs() else { return Self::default() };
         let rate = |amount: u64| (span_sec > 0.0).then(|| amount as f64 / span_sec);
         // A server may report any number; a sum that does not fit is as large as it gets.
         let sum = |value: fn(&RequestRow) -> Option<u64>| {
@@ -37,12 +37,26 @@ impl Throughput {
     }
 }
 
-fn span_sec(records: &[&RequestRecord]) -> Option<f64> {
-    let sent = records.iter().filter_map(|record| record.stamps.sent_ns);
-    let ends = records.iter().filter_map(|record| {
+/// First send and latest end of the attempts so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    sent: Option<Nanos>,
+    end: Option<Nanos>,
+}
+
+impl Span {
+    pub(super) fn add(&mut self, record: &RequestRecord) {
         let stamps = &record.stamps;
         let end = stamps.end.or(stamps.last_token).or(stamps.headers);
-        end.map(|stamp| stamp.at_ns).max(stamps.sent_ns)
-    });
-    Some(ends.max()?.since(sent.min()?).as_secs_f64())
+        let end = end.map(|stamp| stamp.at_ns).max(stamps.sent_ns);
+        self.end = self.end.max(end);
+        self.sent = match (self.sent, stamps.sent_ns) {
+            (Some(first), Some(sent)) => Some(first.min(sent)),
+            (first, sent) => first.or(sent),
+        };
+    }
+
+    fn secs(self) -> Option<f64> {
+        Some(self.end?.since(self.sent?).as_secs_f64())
+    }
 }

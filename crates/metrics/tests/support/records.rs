@@ -1,9 +1,20 @@
 //! Records made by hand.
 
+use turnbench_metrics::{Environment, ReportBuilder, RunFacts, RunReport};
 use turnbench_model::{
     Answer, Failure, FailureKind, Nanos, Outcome, Phase, Plan, Received, RequestRecord, Stamps,
-    Usage,
+    TokenCounts, Usage,
 };
+
+/// The report on these records under [`plan`], without local token counts.
+pub(crate) fn build(records: &[RequestRecord], facts: &RunFacts) -> RunReport {
+    let plan = plan();
+    let mut builder = ReportBuilder::new(&plan);
+    for record in records {
+        builder.add(record, &TokenCounts::default());
+    }
+    builder.report(&Environment::default(), facts)
+}
 
 /// A plan with every knob at its default.
 pub(crate) fn plan() -> Plan {

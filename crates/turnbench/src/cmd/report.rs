@@ -1,4 +1,4 @@
-use turnbench_metrics::{Environment, ReportInput, RunFacts, RunReport};
+use turnbench_metrics::{Environment, ReportBuilder, RunFacts};
 use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, RequestRecord, TokenCounts, TokenizerSource};
 use turnbench_rundir::{
     ENVIRONMENT_FILE, JsonLines, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE, RunDir, TOKEN_COUNTS_FILE,
@@ -39,13 +39,12 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
         ..RunFacts::default()
     });
     facts.between_turns |= args.verbose;
-    let report = RunReport::build(&ReportInput {
-        plan: &plan,
-        environment: &environment,
-        records: &records.values,
-        counts: &counts,
-        facts: &facts,
-    });
+    let mut builder = ReportBuilder::new(&plan);
+    let none = TokenCounts::default();
+    for (index, record) in records.values.iter().enumerate() {
+        builder.add(record, counts.get(index).unwrap_or(&none));
+    }
+    let report = builder.report(&environment, &facts);
     match args.format {
         OutputFormat::Json => output::print(&show::json(&report)?)?,
         OutputFormat::Table => output::print(&show::table(&report, &show::parameters(&plan)))?,

@@ -2,7 +2,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use turnbench_client::run::RunEnd;
-use turnbench_metrics::{ConversationCounts, FailedRequest, ReportInput, RunFacts, RunReport};
+use turnbench_metrics::{
+    ConversationCounts, FailedRequest, ReportBuilder, RequestRow, RunFacts, RunReport,
+};
 use turnbench_model::{Compat, FailureKind, Phase, RequestRecord, TokenCounts, TokenizerSource};
 use turnbench_report::{
     StatsKeys, Workbook, conversations_json, failed_requests_json, generation_parameters,
@@ -31,19 +33,17 @@ pub(crate) fn finish(
     let records = &recorded.records;
     let counts = token_counts(prepared, records);
     let facts = facts(args, prepared, end);
-    let input = ReportInput {
-        plan: &prepared.plan,
-        environment: &prepared.environment,
-        records,
-        counts: &counts,
-        facts: &facts,
-    };
-    let report = RunReport::build(&input);
+    let mut builder = ReportBuilder::new(&prepared.plan);
+    let none = TokenCounts::default();
+    for (index, record) in records.iter().enumerate() {
+        builder.add(record, counts.get(index).unwrap_or(&none));
+    }
+    let report = builder.report(&prepared.environment, &facts);
     let mut problems: Vec<String> = recorded.disk_error.into_iter().collect();
     if let Some(run_dir) = run_dir {
         keep(&mut problems, write_run_dir(run_dir, &facts, &counts, &report));
     }
-    write_outputs(&mut problems, args, prepared, end, &input, &report);
+    write_outputs(&mut problems, args, prepared, end, (records, builder.rows()), &report);
     let parameters = show::parameters(&prepared.plan);
     match args.format {
         OutputFormat::Json => output::print(&show::json(&report)?)?,
@@ -126,27 +126,26 @@ fn write_outputs(
     args: &RunArgs,
     prepared: &Prepared,
     end: &RunEnd,
-    input: &ReportInput<'_>,
+    (records, rows): (&[RequestRecord], &[RequestRow]),
     report: &RunReport,
 ) {
     let keys = match prepared.plan.compat {
         Compat::Vllm => StatsKeys::Reference,
         Compat::None => StatsKeys::All,
     };
-    let rows = input.rows();
     if let Some(path) = &prepared.outputs.stats_json {
         keep(
             problems,
-            stats_json(&rows, keys).map_err(Into::into).and_then(|text| write(path, text)),
+            stats_json(rows, keys).map_err(Into::into).and_then(|text| write(path, text)),
         );
         if let Some(path) = prepared.outputs.failed_requests(keys == StatsKeys::All) {
-            let failed: Vec<_> = input.records.iter().filter_map(FailedRequest::of).collect();
+            let failed: Vec<_> = records.iter().filter_map(FailedRequest::of).collect();
             let text = failed_requests_json(&failed);
             keep(problems, text.map_err(Into::into).and_then(|text| write(&path, text)));
         }
     }
     if let Some(path) = &prepared.outputs.conversations {
-        let mut answered = Answered::new(&prepared.conversations, input.records, &prepared.plan);
+        let mut answered = Answered::new(&prepared.conversations, records, &prepared.plan);
         let finished = answered.take(&end.summary.finished);
         let unfinished = match prepared.plan.compat {
             Compat::Vllm => Vec::new(),
@@ -160,7 +159,7 @@ fn write_outputs(
             parameters: &show::parameters(&prepared.plan),
             generation: generation_parameters(&prepared.plan),
             summaries: &report.summaries,
-            rows: &rows,
+            rows,
             keys,
             between_turns: args.verbose,
         };

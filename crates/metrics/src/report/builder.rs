@@ -1,0 +1,193 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use turnbench_model::{Phase, Plan, RequestRecord, TokenCounts};
+
+use super::counts::CountsBuilder;
+use super::throughput::Span;
+use super::trust::TrustBuilder;
+use super::{CacheTotals, Headline, REPORT_SCHEMA_VERSION, RunReport, TtftCorrection, TurnSummary};
+use crate::row::gaps;
+use crate::{
+    Describe, Environment, MetricDescribe, NanosSamples, PercentileInterval, RequestRow,
+    RowOptions, RunFacts, SummaryOptions, Throughput, percents_for, summarize,
+};
+
+/// Builds a report from records that come one by one, in order of arrival, and are not kept: what
+/// stays is a row of numbers for each completed request, and [`NanosSamples`] of what there is one
+/// of for each event.
+#[derive(Debug)]
+pub struct ReportBuilder<'a> {
+    plan: &'a Plan,
+    options: RowOptions,
+    rows: Vec<RequestRow>,
+    texts: SharedTexts,
+    counts: CountsBuilder,
+    span: Span,
+    gaps: NanosSamples,
+    trust: TrustBuilder,
+}
+
+impl<'a> ReportBuilder<'a> {
+    /// A report on a run of this plan, without any record yet.
+    pub fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            options: RowOptions::of(plan),
+            rows: Vec::new(),
+            texts: SharedTexts::default(),
+            counts: CountsBuilder::default(),
+            span: Span::default(),
+            gaps: NanosSamples::default(),
+            trust: TrustBuilder::default(),
+        }
+    }
+
+    /// Adds an attempt, and its local token counts; the default ones mean "no tokenizer".
+    pub fn add(&mut self, record: &RequestRecord, tokens: &TokenCounts) {
+        self.counts.add(record);
+        if record.phase != Phase::Main {
+            return;
+        }
+        self.span.add(record);
+        self.trust.add(record);
+        if record.outcome.is_completed() {
+            gaps(&record.answer.chunks_ns).for_each(|gap| self.gaps.add(gap));
+        }
+        if let Some(mut row) = RequestRow::from_record(record, tokens, self.options) {
+            self.texts.share(&mut row, record.conversation);
+            self.rows.push(row);
+        }
+    }
+
+    /// The rows of the completed requests of the run proper (no warm-up step), in order of arrival.
+    pub fn rows(&self) -> &[RequestRow] {
+        &self.rows
+    }
+
+    /// The report on the records so far. Pure: the same records give the same report.
+    pub fn report(&mut self, environment: &Environment, facts: &RunFacts) -> RunReport {
+        let metrics = self.metrics();
+        let rows = &self.rows;
+        RunReport {
+            schema_version: REPORT_SCHEMA_VERSION,
+            plan: self.plan.clone(),
+            environment: environment.clone(),
+            counts: self.counts.finish(facts),
+            throughput: Throughput::of(self.span, rows),
+            summaries: summarize(rows, &summary_options(self.plan, facts)),
+            ttft_correction: TtftCorrection::of(rows),
+            headlines: headlines(rows),
+            metrics,
+            turns: TurnSummary::of_all(rows),
+            later_turns: TurnSummary::of_later(rows),
+            cache: CacheTotals::of(rows),
+            client: self.trust.finish(facts),
+        }
+    }
+
+    /// Every metric of the run: one sample for each completed request, and for `itl_ms` and
+    /// `client_delay_ms` one for each gap between events and for each event. A metric without any
+    /// sample is left out.
+    fn metrics(&mut self) -> Vec<MetricDescribe> {
+        let of_rows = ROW_METRICS.iter().map(|(id, value)| {
+            let values: Vec<f64> = self.rows.iter().filter_map(value).collect();
+            described(id, Describe::of_all(&values, &percents_for(values.len())))
+        });
+        let mut metrics: Vec<Option<MetricDescribe>> = of_rows.collect();
+        for (id, samples) in
+            [("itl_ms", &mut self.gaps), ("client_delay_ms", self.trust.event_delays())]
+        {
+            let percents = percents_for(samples.count() as usize);
+            metrics.push(described(id, samples.describe_ms(&percents)));
+        }
+        metrics.into_iter().flatten().collect()
+    }
+}
+
+type RowValue = fn(&RequestRow) -> Option<f64>;
+
+/// Metrics with one sample for each completed request.
+const ROW_METRICS: [(&str, RowValue); 19] = [
+    ("ttft_ms", |row| row.ttft_ms),
+    ("ttft_raw_ms", |row| row.ttft_raw_ms),
+    ("ttft_intended_ms", |row| row.ttft_intended_ms),
+    ("first_event_ms", |row| row.first_event_ms),
+    ("tpot_ms", |row| row.tpot_ms),
+    ("last_token_ms", |row| row.last_token_ms),
+    ("latency_ms", |row| Some(row.latency_ms)),
+    ("connect_ms", |row| row.connect_ms),
+    ("send_lateness_ms", |row| Some(row.send_lateness_ms)),
+    ("first_token_delay_ms", |row| row.first_token_delay_ms),
+    ("client_delay_max_ms", |row| row.client_delay_max_ms),
+    ("input_num_turns", |row| Some(f64::from(row.input_num_turns))),
+    ("input_num_tokens", |row| as_f64(row.input_num_tokens)),
+    ("output_num_tokens", |row| as_f64(row.output_num_tokens)),
+    ("output_num_chunks", |row| Some(row.output_num_chunks as f64)),
+    ("prompt_tokens", |row| as_f64(row.prompt_tokens)),
+    ("completion_tokens", |row| as_f64(row.completion_tokens)),
+    ("cached_tokens", |row| as_f64(row.cached_tokens)),
+    ("reasoning_tokens", |row| as_f64(row.reasoning_tokens)),
+];
+
+fn as_f64(count: Option<u64>) -> Option<f64> {
+    count.map(|count| count as f64)
+}
+
+fn described(id: &str, describe: Describe) -> Option<MetricDescribe> {
+    (describe.count > 0).then(|| MetricDescribe { id: id.to_owned(), describe })
+}
+
+fn summary_options(plan: &Plan, facts: &RunFacts) -> SummaryOptions {
+    SummaryOptions {
+        warmup_fractions: if plan.warmup_fractions.is_empty() {
+            vec![0.0]
+        } else {
+            plan.warmup_fractions.clone()
+        },
+        warmup_runtime_sec: facts.warmup_runtime_ns.map(turnbench_model::Nanos::as_secs_f64),
+        between_turns: facts.between_turns,
+    }
+}
+
+fn headlines(rows: &[RequestRow]) -> Vec<Headline> {
+    let metrics: [(&str, RowValue); 3] = [
+        ("ttft_raw_ms", |row| row.ttft_raw_ms),
+        ("tpot_ms", |row| row.tpot_ms),
+        ("latency_ms", |row| Some(row.latency_ms)),
+    ];
+    let headline = |(id, value): (&str, RowValue)| {
+        let mut sorted: Vec<f64> = rows.iter().filter_map(value).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        Headline {
+            id: id.to_owned(),
+            percentiles: [50.0, 90.0, 99.0].map(|p| PercentileInterval::of(&sorted, p)).into(),
+        }
+    };
+    metrics.into_iter().map(headline).collect()
+}
+
+/// The texts of rows, each held once: records that were read back have copies of their own.
+#[derive(Debug, Default)]
+struct SharedTexts {
+    /// By the conversation's index.
+    conversation_ids: BTreeMap<u32, Arc<str>>,
+    finish_reasons: BTreeSet<Arc<str>>,
+}
+
+impl SharedTexts {
+    fn share(&mut self, row: &mut RequestRow, conversation: u32) {
+        let known = self.conversation_ids.entry(conversation);
+        let known = known.or_insert_with(|| Arc::clone(&row.conversation_id));
+        // Not so when the records of several runs were put together.
+        if *known == row.conversation_id {
+            row.conversation_id = Arc::clone(known);
+        }
+        if let Some(reason) = &mut row.finish_reason {
+            match self.finish_reasons.get(reason) {
+                Some(known) => *reason = Arc::clone(known),
+                None => drop(self.finish_reasons.insert(Arc::clone(reason))),
+            }
+        }
+    }
+}
