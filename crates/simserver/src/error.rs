@@ -30,7 +30,7 @@ pub enum Error {
     /// An option beside the engine's that cannot work.
     #[error("{option} is {value}; it {allowed}")]
     Option {
-        /// Name of the option, as in [`crate::ServerOptions`].
+        /// Name of the option, as in [`crate::ServerOptions`] or [`crate::raw::RawOptions`].
         option: &'static str,
         /// The value seen.
         value: String,
@@ -52,6 +52,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The raw server needs Linux.
+    #[error("raw speed needs Linux (epoll)\nhint: the simulated server works here")]
+    RawUnsupported,
     /// No runtime, thread or timer could be had.
     #[error("cannot run the server: {0}")]
     Runtime(#[source] io::Error),

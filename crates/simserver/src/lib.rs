@@ -3,7 +3,8 @@
 //! Floor 2: imports `turnbench-model`, `turnbench-socket` and `turnbench-kvcache`. It is not a mock
 //! with sleeps: [`engine`] simulates continuous batching over a paged KV cache in simulated time, and
 //! the server lets that time follow the clock. It never looks at the text of a prompt beyond its
-//! tokens; its answers are words drawn by seed and prompt.
+//! tokens; its answers are words drawn by seed and prompt. Beside it stands [`raw`], which simulates
+//! nothing: a source of the same streams that is faster than any client.
 //!
 //! **Invariant:** the engine belongs to one task, and learns arrival times only; how busy the
 //! machine is changes when tokens are *written*, never when they are made.
@@ -29,6 +30,7 @@
 //! ```
 
 pub mod engine;
+pub mod raw;
 
 mod alarm;
 mod connection;

@@ -220,7 +220,8 @@ async fn connection(service: Arc<Service>, watch: Arc<WriteWatch>, stream: TcpSt
     let _ = http1::Builder::new().serve_connection(stream, answer).await;
 }
 
-fn listen(addr: SocketAddr) -> Result<StdListener, Error> {
+/// Listens, non-blocking, with a long queue and stamped arrivals.
+pub(crate) fn listen(addr: SocketAddr) -> Result<StdListener, Error> {
     let listener = StdListener::bind(addr).map_err(|source| {
         if source.kind() == io::ErrorKind::AddrInUse {
             Error::AddressInUse { addr }

@@ -41,8 +41,8 @@ pub(crate) struct TruthEntry {
     pub(crate) finish_reason: &'static str,
 }
 
-/// The file of [`TruthEntry`] lines. Every line is written at once: a killed server loses at
-/// most the last one.
+/// The file of [`TruthEntry`] lines. The simulated server writes every line at once: killed, it
+/// loses at most the last one.
 #[derive(Debug)]
 pub(crate) struct TruthLog {
     file: Mutex<File>,
@@ -60,11 +60,17 @@ impl TruthLog {
         }
     }
 
-    fn write(&self, entry: &TruthEntry) {
-        let Ok(mut line) = serde_json::to_vec(entry) else { return };
-        line.push(b'\n');
+    /// Writes lines in one go.
+    pub(crate) fn write_all(&self, entries: impl Iterator<Item = TruthEntry>) {
+        let mut lines = Vec::new();
+        for entry in entries {
+            // Numbers and strings: there is nothing that could not be written.
+            if serde_json::to_writer(&mut lines, &entry).is_ok() {
+                lines.push(b'\n');
+            }
+        }
         // A full disk must not end the simulation; the missing lines are noticed by their reader.
-        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
+        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&lines);
     }
 }
 
@@ -137,6 +143,6 @@ impl WriteWatch {
         let read = |at: &AtomicU64| Some(at.load(Ordering::Relaxed)).filter(|&at| at != 0);
         entry.first_token_unix_ns = read(&self.first_unix_ns);
         entry.last_token_unix_ns = read(&self.last_unix_ns);
-        log.write(&entry);
+        log.write_all(std::iter::once(entry));
     }
 }

@@ -39,4 +39,6 @@ mod stream;
 
 pub use arrival::{Arrival, RequestArrival};
 pub use keeper::StampKeeper;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use receive::{Receipt, receive};
 pub use stream::StampedStream;

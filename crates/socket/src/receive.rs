@@ -1,13 +1,16 @@
 use std::io;
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 use tokio::net::TcpStream;
 
 /// What one receive call gave.
-pub(crate) struct Receipt {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Receipt {
     /// Bytes read; 0 is the end of the stream.
-    pub(crate) len: usize,
-    /// The kernel's stamp, in nanoseconds since the Unix epoch.
-    pub(crate) kernel_ns: Option<u64>,
+    pub len: usize,
+    /// The kernel's stamp of the last segment read, in nanoseconds since the Unix epoch; `None` without
+    /// one.
+    pub kernel_ns: Option<u64>,
 }
 
 /// Asks the kernel to stamp what arrives. `false` where it cannot.
@@ -23,11 +26,13 @@ pub(crate) fn enable_stamps<S>(_socket: &S) -> bool {
     false
 }
 
-/// Receives what is there, with the kernel's stamp.
+/// Receives what is there, with the kernel's stamp if the socket asks for stamps. Never waits.
+///
+/// # Errors
+/// As `recvmsg` says; [`io::ErrorKind::WouldBlock`] when nothing is there.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn receive(tcp: &TcpStream, buffer: &mut [u8]) -> io::Result<Receipt> {
+pub fn receive(tcp: &impl std::os::fd::AsRawFd, buffer: &mut [u8]) -> io::Result<Receipt> {
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-    use std::os::fd::AsRawFd;
 
     // Room for one timestamp message (header 16 bytes, timespec 16 bytes), aligned as the
     // kernel's header wants it.

@@ -54,6 +54,7 @@ const LAYERS: &[Layer] = &[
             "report",
         ],
     ),
+    Layer { name: "bench", floor: None, may: &["client", "model"] },
     Layer { name: "xtask", floor: None, may: &["turnbench", "report", "metrics", "model"] },
 ];
 
@@ -133,7 +134,7 @@ fn fault(importer: &Layer, dependency: &Dependency) -> Option<(String, &'static 
     if dependency.path.is_some() {
         return inner_fault(importer, name, dev);
     }
-    if name.starts_with("clap") && !matches!(importer.name, "turnbench" | "xtask") {
+    if name.starts_with("clap") && !matches!(importer.name, "turnbench" | "bench" | "xtask") {
         let what = format!("`{}` imports clap", importer.name);
         return Some((what, "only the binary knows the command line; take an options struct"));
     }

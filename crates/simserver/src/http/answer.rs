@@ -178,6 +178,14 @@ impl Api {
         }
     }
 
+    /// What its events call themselves.
+    pub(crate) const fn event_object(self) -> &'static str {
+        match self {
+            Self::Chat => super::chat::CHUNK,
+            Self::Completion => super::completions::OBJECT,
+        }
+    }
+
     /// Where it is asked.
     pub(crate) const fn path(self) -> &'static str {
         match self {

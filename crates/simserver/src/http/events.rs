@@ -32,12 +32,8 @@ impl EventEncoder {
         prompt: Arc<[u32]>,
         return_token_ids: bool,
     ) -> Self {
-        let object = match api {
-            Api::Chat => chat::CHUNK,
-            Api::Completion => completions::OBJECT,
-        };
         Self {
-            head: format!("data: {}", meta.open(object)),
+            head: format!("data: {}", meta.open(api.event_object())),
             api,
             meta,
             flags,

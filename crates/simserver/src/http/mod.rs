@@ -31,9 +31,14 @@ use serde_json::Value;
 use turnbench_model::{Clock, StampSource};
 use turnbench_socket::{Arrival, RequestArrival};
 
-use self::answer::Api;
-use self::errors::ApiError;
-use self::head::{EXPOSITION, Head, JSON};
+pub(crate) use self::answer::{Api, Finished, Meta, Usage};
+pub(crate) use self::errors::ApiError;
+pub(crate) use self::events::{DONE, EventEncoder};
+pub(crate) use self::head::{EVENTS, JSON};
+use self::head::{EXPOSITION, Head};
+pub(crate) use self::json::push_string;
+pub(crate) use self::models::ModelCard;
+pub(crate) use self::request::StreamFlags;
 pub(crate) use self::stream::Reply;
 use crate::driver::EngineHandle;
 use crate::engine::AnswerOptions;
@@ -190,7 +195,7 @@ impl Service {
         Ok(match route {
             Route::Generate(api) => return self.generate(api, received, head).await,
             Route::Models => {
-                let card = models::ModelCard {
+                let card = ModelCard {
                     id: &self.options.served_model_name,
                     root: &self.options.model_root,
                     created: head.unix_ns / 1_000_000_000,
@@ -201,7 +206,7 @@ impl Service {
             }
             Route::Version => {
                 let mut body = String::from("{\"version\":");
-                json::push_string(&mut body, &self.options.version);
+                push_string(&mut body, &self.options.version);
                 body.push('}');
                 ok(body)
             }

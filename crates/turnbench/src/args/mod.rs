@@ -7,6 +7,7 @@ mod demo;
 mod generate;
 mod inspect;
 mod number;
+mod raw_speed;
 mod report;
 mod run;
 mod serve;
@@ -20,6 +21,7 @@ pub(crate) use data_set::{AsciiArg, DataSetArgs, MaxTurnsArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};
+pub(crate) use raw_speed::RawSpeedArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{
     CompatArg, HistoryArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg,

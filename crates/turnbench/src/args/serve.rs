@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::number;
+use super::{RawSpeedArgs, number};
 
 /// `turnbench serve`.
 #[derive(Debug, Args)]
@@ -115,6 +115,9 @@ pub(crate) struct ServeArgs {
     /// Seed of the answers
     #[arg(long, value_parser = number::seed, default_value_t = 0, help_heading = "Scheduler")]
     pub seed: u64,
+
+    #[command(flatten)]
+    pub raw: RawSpeedArgs,
 }
 
 /// An address of this machine, or its usual name.

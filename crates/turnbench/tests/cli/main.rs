@@ -15,6 +15,7 @@ mod help;
 mod history;
 mod inspect;
 mod outputs;
+mod raw_speed;
 mod run_behaviour;
 mod run_dir;
 mod serve;

@@ -20,12 +20,18 @@ pub struct Served {
 impl Served {
     /// Starts it in `folder` with a fast cost model; returns once it listens.
     pub fn start(folder: &Path, more: &[&str]) -> Self {
+        let tokenizer = root().join("testdata/tokenizer/bpe").display().to_string();
+        let fast = ["--decode-ms", "0.5", "--decode-ms-per-seq", "0.01"];
+        let prefill = ["--prefill-tokens-per-sec", "200000", "--model", &tokenizer];
+        Self::start_plain(folder, &[&fast, &prefill, more].concat())
+    }
+
+    /// Starts it in `folder` with these flags alone; returns once it listens.
+    pub fn start_plain(folder: &Path, flags: &[&str]) -> Self {
         let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("turnbench"))
             .current_dir(folder)
-            .args(["serve", "--port", "0", "--served-model-name", "sim", "--decode-ms", "0.5"])
-            .args(["--decode-ms-per-seq", "0.01", "--prefill-tokens-per-sec", "200000", "--model"])
-            .arg(root().join("testdata/tokenizer/bpe"))
-            .args(more)
+            .args(["serve", "--port", "0", "--served-model-name", "sim"])
+            .args(flags)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,3 +1,5 @@
+mod raw;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -20,6 +22,9 @@ const BATCHED_TOKENS_DEFAULT: u32 = 2_048;
 
 /// `turnbench serve`.
 pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Exit> {
+    if args.raw.raw_speed {
+        return raw::serve(args);
+    }
     let source = TokenizerSpec::parse(&args.model)
         .map_err(|error| Exit::usage(format!("--model: {error}")))?;
     if matches!(source, TokenizerSource::Server | TokenizerSource::None) {
@@ -127,24 +132,28 @@ fn with_flags(error: &turnbench_simserver::Error) -> Exit {
         }
         Error::Truth { .. } => Exit::usage(format!("--truth: {text}")),
         Error::NoAnswerTokens | Error::Tokenizer(_) => Exit::usage(format!("--model: {text}")),
-        Error::Bind { .. } | Error::Runtime(_) => Exit::usage(text),
+        Error::Bind { .. } | Error::RawUnsupported | Error::Runtime(_) => Exit::usage(text),
     }
 }
 
 /// Names of options become flags.
 fn name_flags(text: &str) -> String {
-    const OPTIONS: [&str; 11] = [
+    const OPTIONS: [&str; 15] = [
         "answer_tokens_mean",
         "answer_tokens_sigma",
         "api_key",
         "block_size",
+        "events_per_write",
+        "itl_ms",
         "kv_blocks",
         "max_model_len",
         "max_num_batched_tokens",
         "max_num_seqs",
         "prefill_tokens_per_sec",
+        "raw_tokens",
         "served_model_name",
         "tokens_per_chunk",
+        "ttft_ms",
     ];
     let text = OPTIONS.into_iter().fold(text.to_owned(), |text, option| {
         text.replace(option, &format!("--{}", option.replace('_', "-")))
