@@ -1,11 +1,12 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use memchr::memmem::Finder;
 use tokio::io::ReadBuf;
 use turnbench_model::{Clock, Nanos, OpenedConnection, Received, StampSource, Stamps};
 
@@ -23,8 +24,12 @@ const SINK_BYTES: usize = 256 * 1024;
 const STALE_WITHIN: Nanos = Nanos::from_millis(100);
 /// How long the end of the body may follow `[DONE]`; everything has been said by then.
 const END_AFTER_DONE: Duration = Duration::from_secs(1);
+/// What the last event of a stream says.
+const DONE: &[u8] = b"[DONE]";
 /// Slices of a request at most.
 const SLICES_MAX: usize = 8;
+
+static DONE_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DONE));
 
 thread_local! {
     /// The read buffer of all connections of a thread; in use only while one of them is polled.
@@ -132,23 +137,24 @@ impl Session {
         let mut attempt = Attempt::new(request);
         let started = clock.now();
         let deadline = limits.deadline.map(|deadline| deadline.since(started));
-        let timer = async {
-            match deadline {
-                Some(left) => tokio::time::sleep(Duration::from_nanos(left.0)).await,
-                None => std::future::pending().await,
+        let cut_off = async {
+            let Some(left) = deadline else {
+                limits.cancel.cancelled().await;
+                return TransportError::Cancelled;
+            };
+            tokio::select! {
+                () = limits.cancel.cancelled() => TransportError::Cancelled,
+                () = tokio::time::sleep(Duration::from_nanos(left.0)) => {
+                    TransportError::Timeout { limit_ms: left.0.div_ceil(1_000_000) }
+                }
             }
         };
-        // Polls the cancellation, which takes a lock, only when it was woken; not at every read.
-        let mut cancelled: FuturesUnordered<_> =
-            std::iter::once(limits.cancel.cancelled()).collect();
+        // Polled only when it was woken, not at every read.
+        let mut cut_off: FuturesUnordered<_> = std::iter::once(cut_off).collect();
         let ended = tokio::select! {
             biased;
             ended = self.attempt(request, &*clock, &mut attempt, sink) => ended,
-            Some(()) = cancelled.next() => Err(TransportError::Cancelled),
-            () = timer => {
-                let limit_ms = deadline.map_or(0, |left| left.0.div_ceil(1_000_000));
-                Err(TransportError::Timeout { limit_ms })
-            }
+            Some(why) = cut_off.next() => Err(why),
         };
         attempt.finish(ended, &*clock)
     }
@@ -277,6 +283,7 @@ impl Attempt {
     ) -> Result<(), TransportError> {
         let mut until = None;
         while !self.reader.is_done() {
+            let known_len = self.reader.body().bytes().len();
             let read = poll_fn(|context| {
                 SCRATCH.with_borrow_mut(|scratch| {
                     let mut buffer = ReadBuf::new(scratch);
@@ -293,7 +300,7 @@ impl Attempt {
                 read?;
             } else {
                 read.await?;
-                if says_done(self.reader.body().bytes()) {
+                if says_done(self.reader.body().bytes(), known_len) {
                     // The runtime's timer counts from its own clock.
                     until = Some(after(END_AFTER_DONE));
                 }
@@ -343,17 +350,22 @@ fn after(span: Duration) -> tokio::time::Instant {
     tokio::time::sleep(span).deadline()
 }
 
-/// Whether the end of a body has the last event of a stream; comments may follow it.
-fn says_done(body: &[u8]) -> bool {
+/// Whether the end of a body, of which `known_len` bytes were known before, has the last event of a
+/// stream; comments may follow it.
+fn says_done(body: &[u8], known_len: usize) -> bool {
     const LOOK_BACK: usize = 256;
+    // Nearly every read is ruled out by one look at its own bytes.
+    let news = &body[known_len.saturating_sub(DONE.len() - 1).min(body.len())..];
+    if DONE_FINDER.find(news).is_none() {
+        return false;
+    }
     let tail = &body[body.len().saturating_sub(LOOK_BACK)..];
     let mut lines = tail.split(|byte| matches!(byte, b'\n' | b'\r'));
     // The first piece may be the end of a line whose beginning is not in sight.
     let whole = tail.len() == body.len() || lines.next().is_some();
     whole
-        && lines.any(|line| {
-            line.strip_prefix(b"data:").is_some_and(|data| data.trim_ascii() == b"[DONE]")
-        })
+        && lines
+            .any(|line| line.strip_prefix(b"data:").is_some_and(|data| data.trim_ascii() == DONE))
 }
 
 /// Writes all slices, in as few calls as the kernel allows.
