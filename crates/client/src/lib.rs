@@ -63,6 +63,7 @@ mod response;
 mod server_info;
 mod server_tokenizer;
 mod session;
+mod timer;
 mod tls;
 
 pub use body::{ConversationBody, JsonStyle, RequestTail};
@@ -70,7 +71,6 @@ pub use cancel::{Cancel, Canceller};
 pub use connection::{Connection, Connector};
 pub use endpoint::{BasePath, Endpoint};
 pub use error::{ClientError, HttpError, TransportError};
-pub use pacer::sleep_until;
 pub use response::RawResponse;
 pub use server_info::{ServedModel, ServerInfo, server_info};
 pub use server_tokenizer::ServerTokenizer;

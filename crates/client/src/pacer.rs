@@ -1,105 +1,172 @@
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use turnbench_model::{Clock, Nanos};
 
-/// How long before the moment the timer hands over to spinning. The runtime's timer counts in whole
-/// milliseconds and rounds up, so a sleep ends up to 1 ms, here and there 1.1 ms, too late.
-const SPIN: Nanos = Nanos(1_200_000);
-/// Looks at a clock that stands still before it is taken for a simulated one.
-const STILL_LOOKS_MAX: u32 = 1_000;
+use crate::timer::Timer;
 
-/// Waits until `at`, to within microseconds unless the thread is busy: the timer until shortly before,
-/// then looking at the clock while other tasks go on. Returns at once when `at` is past.
+/// Wakes the tasks of one thread at given moments, to within microseconds unless the thread is busy.
 ///
-/// Takes up to 1.2 ms of the thread's idle time. It is never early; how late it was is for the
-/// caller to read from the clock.
-pub async fn sleep_until(clock: &dyn Clock, at: Nanos) {
-    let mut now = clock.now();
-    if at.since(now) > SPIN {
-        tokio::time::sleep(Duration::from_nanos((at - SPIN).since(now).0)).await;
+/// A timer ends a little early and the task looks at the clock for the rest, at most
+/// [`Timer::early`] for each moment waited for; other tasks go on meanwhile. It is never early; how
+/// late it was is for the caller to read from the clock.
+pub(crate) struct Pacer {
+    clock: Arc<dyn Clock>,
+    timer: Timer,
+    /// What the timer is set to; the end of time when it is not set.
+    set_to: Cell<Nanos>,
+    waiting: RefCell<BinaryHeap<Reverse<Waiting>>>,
+}
+
+/// A task that waits for a moment.
+struct Waiting {
+    at: Nanos,
+    waker: Waker,
+}
+
+const NEVER: Nanos = Nanos(u64::MAX);
+
+impl Pacer {
+    /// A pacer for tasks on this thread, inside a runtime.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, timer: Timer::new(), set_to: Cell::new(NEVER), waiting: RefCell::default() }
     }
-    let mut still_looks = 0;
-    loop {
-        let before = std::mem::replace(&mut now, clock.now());
-        if now >= at {
-            return;
-        }
-        still_looks = if now == before { still_looks + 1 } else { 0 };
-        if still_looks > STILL_LOOKS_MAX {
-            // Simulated time moves only while everyone sleeps.
-            tokio::time::sleep(Duration::from_nanos(at.since(now).0)).await;
-            still_looks = 0;
-        } else {
+
+    /// Waits until `at`; returns at once when it is past. Somebody must be polling [`Pacer::run`].
+    pub(crate) async fn sleep_until(&self, at: Nanos) {
+        let wake_at = at.since(self.timer.early());
+        let mut registered = false;
+        poll_fn(|context| {
+            if self.clock.now() >= wake_at {
+                return Poll::Ready(());
+            }
+            // A waker is good for the task's whole life, which is all that this future sees.
+            if !std::mem::replace(&mut registered, true) {
+                let waker = context.waker().clone();
+                self.waiting.borrow_mut().push(Reverse(Waiting { at: wake_at, waker }));
+                self.set(wake_at);
+            }
+            Poll::Pending
+        })
+        .await;
+        while self.clock.now() < at {
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Wakes whoever's moment has come, for ever.
+    pub(crate) async fn run(&self) {
+        loop {
+            self.timer.expired().await;
+            self.set_to.set(NEVER);
+            let now = self.clock.now();
+            let mut waiting = self.waiting.borrow_mut();
+            while let Some(Reverse(first)) = waiting.peek() {
+                if first.at > now {
+                    self.set(first.at);
+                    break;
+                }
+                if let Some(Reverse(first)) = waiting.pop() {
+                    first.waker.wake();
+                }
+            }
+        }
+    }
+
+    /// Sets the timer, unless it ends before that anyway.
+    fn set(&self, at: Nanos) {
+        if at < self.set_to.get() {
+            self.set_to.set(at);
+            self.timer.set(at.since(self.clock.now()));
         }
     }
 }
 
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Waiting {}
+
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::cell::RefCell;
+    use std::sync::Arc;
 
+    use futures_util::stream::{FuturesUnordered, StreamExt};
     use turnbench_model::{Clock, MonotonicClock, Nanos};
 
-    use super::sleep_until;
-
-    struct TokioClock(tokio::time::Instant);
-
-    impl Clock for TokioClock {
-        fn now(&self) -> Nanos {
-            Nanos(tokio::time::Instant::now().duration_since(self.0).as_nanos() as u64)
-        }
-
-        fn unix_ns(&self) -> u64 {
-            self.now().0
-        }
-    }
+    use super::Pacer;
 
     fn block_on(test: impl Future<Output = ()>) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
     }
 
     #[test]
-    fn it_is_never_early_and_past_moments_return_at_once() {
+    fn nobody_is_woken_early_and_everybody_in_order() {
         block_on(async {
-            let clock = MonotonicClock::start();
-            for millis in [0, 1, 3] {
-                let at = clock.now() + Nanos::from_millis(millis);
-                sleep_until(&clock, at).await;
+            let clock = Arc::new(MonotonicClock::start());
+            let pacer = Pacer::new(clock.clone());
+            let (pacer, clock, woken) = (&pacer, &clock, &RefCell::new(Vec::new()));
+            let start = clock.now();
+            let sleep = |micros: u64| async move {
+                let at = start + Nanos(micros * 1_000);
+                pacer.sleep_until(at).await;
                 assert!(clock.now() >= at);
+                woken.borrow_mut().push(micros);
+            };
+            let mut sleeping: FuturesUnordered<_> =
+                [9_000, 0, 4_000, 1, 30_000, 8_990].into_iter().map(sleep).collect();
+            tokio::select! {
+                () = async { while sleeping.next().await.is_some() {} } => {}
+                () = pacer.run() => {}
             }
-            sleep_until(&clock, Nanos::ZERO).await;
+            assert_eq!(woken.borrow().len(), 6);
+            let in_order = [0, 1, 4_000]
+                .map(|micros| woken.borrow().iter().position(|it| *it == micros).unwrap());
+            assert!(in_order.is_sorted(), "{woken:?}");
+            assert_eq!(woken.borrow().last(), Some(&30_000));
         });
     }
 
     #[test]
-    fn other_tasks_go_on_while_it_spins() {
+    fn who_no_longer_waits_holds_nobody_up() {
         block_on(async {
-            let clock = MonotonicClock::start();
-            let turns = Cell::new(0);
-            let others = async {
-                loop {
-                    turns.set(turns.get() + 1);
-                    tokio::task::yield_now().await;
+            let clock = Arc::new(MonotonicClock::start());
+            let pacer = Pacer::new(clock.clone());
+            let at = |millis| clock.now() + Nanos::from_millis(millis);
+            let sleeping = async {
+                tokio::select! {
+                    biased;
+                    () = pacer.sleep_until(at(5)) => unreachable!(),
+                    () = tokio::task::yield_now() => {}
                 }
+                let later = at(10);
+                pacer.sleep_until(later).await;
+                assert!(clock.now() >= later);
             };
             tokio::select! {
-                () = sleep_until(&clock, clock.now() + Nanos(1_000_000)) => {}
-                () = others => {}
+                () = sleeping => {}
+                () = pacer.run() => {}
             }
-            assert!(turns.get() > 1, "{}", turns.get());
-        });
-    }
-
-    #[test]
-    fn simulated_time_is_let_go_on() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            tokio::time::pause();
-            let clock = TokioClock(tokio::time::Instant::now());
-            sleep_until(&clock, Nanos::from_millis(5_000)).await;
-            let late = clock.now() - Nanos::from_millis(5_000);
-            assert!(late < Nanos::from_millis(2), "{late:?}");
         });
     }
 }

@@ -11,7 +11,7 @@ use super::relay::Relay;
 use super::script::{Script, TurnScript};
 
 use crate::body::{JsonStyle, RequestTail};
-use crate::pacer::sleep_until;
+use crate::pacer::Pacer;
 use crate::{Limits, Request, Session};
 
 /// Time limit of a request for each token it may produce (the reference's 0.2 s).
@@ -24,6 +24,7 @@ const NANOS_PER_SEC: u64 = 1_000_000_000;
 pub(crate) async fn run_client(
     context: &Context<'_>,
     relay: &Relay,
+    pacer: &Pacer,
     load: ClientLoop,
     session: &mut Session,
 ) {
@@ -43,7 +44,7 @@ pub(crate) async fn run_client(
                 tokio::select! {
                     biased;
                     () = relay.woken() => {}
-                    () = sleep_until(&**clock, at) => {}
+                    () = pacer.sleep_until(at) => {}
                 }
             }
         }

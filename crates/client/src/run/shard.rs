@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
@@ -11,6 +12,7 @@ use turnbench_model::{Clock, Nanos, OpenedConnection, ShardFacts};
 use super::client::run_client;
 use super::context::Context;
 use super::relay::Relay;
+use crate::pacer::Pacer;
 use crate::{Connector, Session};
 
 /// How often the event loop's lag is looked at.
@@ -82,26 +84,29 @@ impl Shard {
 
     /// Runs the clients until all are done with this phase.
     pub(crate) fn run(&mut self, context: &Context<'_>) -> ShardFacts {
-        let clock = &**context.input.connector.clock();
+        let clock = Arc::clone(context.input.connector.clock());
         let (start, cpu_start) = (clock.now(), thread_cpu());
-        let relay = Relay::new();
+        let lags = Lags::default();
+        let entered = self.runtime.enter();
+        let (relay, pacer) = (Relay::new(), Pacer::new(Arc::clone(&clock)));
+        drop(entered);
         let mut running: FuturesUnordered<_> = (self.places.iter_mut())
             .filter_map(|place| Some((place.load.take()?, &mut place.session)))
-            .map(|(load, session)| run_client(context, &relay, load, session))
+            .map(|(load, session)| run_client(context, &relay, &pacer, load, session))
             .collect();
-        // Polled, which takes a lock that all shards share, only when there is news.
-        let mut passing_on: FuturesUnordered<_> =
-            std::iter::once(relay.pass_on(context.control)).collect();
-        let lags = Lags::default();
+        // Each is polled only when it was woken, not whenever a client is.
+        let mut beside: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        beside.push(relay.pass_on(context.control).boxed_local());
+        beside.push(pacer.run().boxed_local());
+        beside.push(lags.watch(&*clock).boxed_local());
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = async { while running.next().await.is_some() {} } => {}
-                Some(()) = passing_on.next() => {}
-                () = lags.watch(clock) => {}
+                Some(()) = beside.next() => {}
             }
         });
-        drop(running);
+        drop((running, beside));
         let cpu_ns = thread_cpu().zip(cpu_start).map(|(end, start)| end.since(start));
         ShardFacts {
             shard: self.number,
