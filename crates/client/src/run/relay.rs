@@ -47,3 +47,75 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+
+    use futures_util::future::{Either, select};
+    use turnbench_load::{ConversationShape, Driver};
+    use turnbench_model::{Compat, LoadPlan, Sampling};
+
+    use super::Relay;
+    use crate::run::Control;
+
+    fn driver() -> Driver {
+        let plan = LoadPlan {
+            num_clients: 1,
+            max_active_conversations: 1,
+            max_num_requests: None,
+            max_turns: None,
+            early_stop: false,
+            request_rate: 0.0,
+            max_retries: 0,
+            sampling: Sampling::RoundRobin,
+            warmup_step: false,
+            seed: 0,
+            compat: Compat::None,
+        };
+        Driver::new(&plan, vec![ConversationShape::plain(1)]).unwrap()
+    }
+
+    /// Runs `client` on a shard whose relay passes on.
+    fn on_shard(relay: &Relay, control: &Control, client: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            match select(pin!(client), pin!(relay.pass_on(control))).await {
+                Either::Left(((), _)) => {}
+                Either::Right(_) => unreachable!("a relay passes on for ever"),
+            }
+        });
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_every_piece_of_news() {
+        let (relay, control) = (Relay::new(), Control::new(&driver()));
+        on_shard(&relay, &control, async {
+            // The relay looks once when it starts; from then on it wakes for news only.
+            relay.woken().await;
+            for _ in 0..3 {
+                control.tell_shards();
+                relay.woken().await;
+            }
+            control.stop();
+            relay.woken().await;
+        });
+        assert!(control.is_stopped() && !control.is_cut() && !relay.cancel().is_cancelled());
+    }
+
+    #[test]
+    fn a_cut_cancels_on_every_shard_also_one_that_starts_later() {
+        let control = Control::new(&driver());
+        let first = Relay::new();
+        on_shard(&first, &control, async {
+            first.woken().await;
+            assert!(!first.cancel().is_cancelled());
+            control.cut();
+            first.cancel().cancelled().await;
+        });
+        let late = Relay::new();
+        on_shard(&late, &control, late.cancel().cancelled());
+        assert!(control.is_stopped() && late.cancel().is_cancelled());
+    }
+}

@@ -97,6 +97,20 @@ fn early_stop_ends_all_when_the_first_client_has_no_more_work() {
     assert_eq!(case.failures().len(), 1);
 }
 
+/// One client fails its conversation and has no other; the second, on another thread, would pause for
+/// about three hours before its next turn.
+#[test]
+fn early_stop_reaches_a_client_that_pauses_on_another_thread() {
+    let case = Case::new(Behaviour::script(&["hold_mid"]));
+    case.conversations(&json!([plain("a", 2), plain("b", 2)]));
+    let limit = ["--request-timeout-sec", "1", "--request-rate", "0.0001"];
+    let run = case.run(&[&["-p", "2", "--threads", "2", "--early-stop"][..], &limit].concat());
+    assert_eq!(run.code, Some(1), "no conversation finished: {}", run.stderr);
+    assert_eq!(case.stub.posts().len(), 2);
+    let conversations = &case.report()["counts"]["conversations"];
+    assert_eq!((&conversations["failed"], &conversations["unfinished"]), (&json!(1), &json!(1)));
+}
+
 #[test]
 fn remainders_of_requests_and_conversations_are_spread() {
     let case = Case::new(Behaviour::default());

@@ -67,6 +67,18 @@ fn one_interrupt_ends_the_run_and_everything_is_written() {
 }
 
 #[test]
+fn an_interrupt_ends_a_pause() {
+    let case = Case::new(Behaviour::default());
+    let child = case.start(&["--request-rate", "0.0001"]);
+    wait_for_a_record(&case);
+    send(&child, Signal::SIGINT);
+    let run = end(child);
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    assert_eq!(case.stub.posts().len(), 1);
+    assert!(run.stdout.contains("1 completed, 0 failed"), "{}", run.stdout);
+}
+
+#[test]
 fn nothing_is_sent_after_an_interrupt() {
     let (case, child) = hanging();
     send(&child, Signal::SIGINT);
