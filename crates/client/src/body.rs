@@ -1,17 +1,10 @@
-use serde::Serialize;
-use serde_json::{Map, Value};
-use turnbench_model::python_json::{escape_into, to_python_json};
-use turnbench_model::{Content, Message};
+use turnbench_model::{Answer, Content, HistoryReasoning, Message};
 
-/// How JSON is spelled in request bodies.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum JsonStyle {
-    /// No blanks, UTF-8 as it is.
-    #[default]
-    Compact,
-    /// As Python's `json.dumps`: `", "`, `": "`, `\uXXXX` for everything outside ASCII.
-    Python,
-}
+use crate::api::AnswerSpelling;
+use crate::json_style::{JsonStyle, Object};
+
+/// Most bytes of memory that a body holds beyond its text: conversations may wait long.
+const SPARE_BYTES_MAX: usize = 8 * 1024;
 
 /// The growing part of a conversation's request bodies: the model and all messages so far, as
 /// JSON text that is only ever appended to.
@@ -45,7 +38,7 @@ pub struct ConversationBody {
 impl ConversationBody {
     /// A body without messages.
     pub fn new(style: JsonStyle, model: &str) -> Self {
-        let mut bytes = Vec::with_capacity(4096);
+        let mut bytes = Vec::new();
         let mut object = Object::open(style, &mut bytes);
         object.text("model", model);
         object.key("messages").push(b'[');
@@ -75,6 +68,39 @@ impl ConversationBody {
         object.close();
     }
 
+    /// Appends an answer as [`Answer::to_message`] has it. In the compact style its texts keep the
+    /// server's own escapes.
+    pub fn push_answer(
+        &mut self,
+        answer: &Answer,
+        spelling: &AnswerSpelling,
+        reasoning: HistoryReasoning,
+    ) {
+        let (style, out) = self.open_message();
+        let mut object = Object::open(style, out);
+        object.text("role", "assistant");
+        if answer.content.is_empty() && !answer.tool_calls.is_empty() {
+            object.value("content", &());
+        } else {
+            object.spelled("content", &answer.content, spelling.content.as_deref());
+        }
+        if reasoning == HistoryReasoning::Keep && !answer.reasoning.is_empty() {
+            let spelling = spelling.reasoning.as_deref();
+            object.spelled("reasoning_content", &answer.reasoning, spelling);
+        }
+        if !answer.tool_calls.is_empty() {
+            object.value("tool_calls", &answer.tool_calls);
+        }
+        object.close();
+    }
+
+    /// Gives back memory that growing took beyond the text, but for a few KiB.
+    pub fn free_spare(&mut self) {
+        if self.bytes.capacity() - self.bytes.len() > SPARE_BYTES_MAX {
+            self.bytes.shrink_to(self.bytes.len() + SPARE_BYTES_MAX / 2);
+        }
+    }
+
     /// Messages in it.
     pub const fn messages_count(&self) -> u32 {
         self.messages_count
@@ -99,132 +125,14 @@ impl ConversationBody {
     }
 }
 
-/// What follows the messages in a request body. Keys come in this order.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RequestTail<'a> {
-    /// `conversation_id`.
-    pub conversation_id: Option<&'a str>,
-    /// `stream: true` with `stream_options`; without it neither is sent.
-    pub stream: bool,
-    /// `stream_options.include_usage`.
-    pub include_usage: bool,
-    /// `max_tokens`.
-    pub max_tokens: Option<u32>,
-    /// `min_tokens`.
-    pub min_tokens: Option<u32>,
-    /// `ignore_eos: true`.
-    pub ignore_eos: bool,
-    /// More keys. They replace those above; `model` and `messages` in it are not sent.
-    pub extra_body: Option<&'a Map<String, Value>>,
-}
-
-impl RequestTail<'_> {
-    /// Writes the rest of a body to the end of `out`.
-    pub fn write(&self, style: JsonStyle, out: &mut Vec<u8>) {
-        out.push(b']');
-        let mut object = Object { style, out, empty: false };
-        let extra = |key: &str| self.extra_body.is_some_and(|extra| extra.contains_key(key));
-        if let Some(id) = self.conversation_id.filter(|_| !extra("conversation_id")) {
-            object.text("conversation_id", id);
-        }
-        if self.stream && !extra("stream") {
-            object.value("stream", &true);
-        }
-        if self.stream && !extra("stream_options") {
-            let options = object.key("stream_options");
-            let mut options = Object::open(style, options);
-            options.value("include_usage", &self.include_usage);
-            options.close();
-        }
-        for (key, tokens) in [("max_tokens", self.max_tokens), ("min_tokens", self.min_tokens)] {
-            if let Some(tokens) = tokens.filter(|_| !extra(key)) {
-                object.value(key, &tokens);
-            }
-        }
-        if self.ignore_eos && !extra("ignore_eos") {
-            object.value("ignore_eos", &true);
-        }
-        let more = self.extra_body.into_iter().flatten();
-        for (key, value) in more.filter(|(key, _)| !matches!(key.as_str(), "model" | "messages")) {
-            object.value(key, value);
-        }
-        object.close();
-    }
-}
-
-impl JsonStyle {
-    const fn comma(self) -> &'static [u8] {
-        match self {
-            Self::Compact => b",",
-            Self::Python => b", ",
-        }
-    }
-
-    fn write_text(self, text: &str, out: &mut Vec<u8>) {
-        match self {
-            Self::Compact => self.write(text, out),
-            Self::Python => escape_into(text, out),
-        }
-    }
-
-    fn write(self, value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
-        // Neither can fail: memory takes every byte, and these values have string keys.
-        match self {
-            Self::Compact => serde_json::to_writer(out, value).unwrap_or_default(),
-            Self::Python => {
-                let value = serde_json::to_value(value).unwrap_or_default();
-                out.extend_from_slice(to_python_json(&value).as_bytes());
-            }
-        }
-    }
-}
-
-/// A JSON object being written.
-struct Object<'a> {
-    style: JsonStyle,
-    out: &'a mut Vec<u8>,
-    empty: bool,
-}
-
-impl<'a> Object<'a> {
-    fn open(style: JsonStyle, out: &'a mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Self { style, out, empty: true }
-    }
-
-    fn key(&mut self, key: &str) -> &mut Vec<u8> {
-        if !std::mem::replace(&mut self.empty, false) {
-            self.out.extend_from_slice(self.style.comma());
-        }
-        self.style.write_text(key, self.out);
-        self.out.extend_from_slice(match self.style {
-            JsonStyle::Compact => b":",
-            JsonStyle::Python => b": ",
-        });
-        self.out
-    }
-
-    fn text(&mut self, key: &str, text: &str) {
-        let style = self.style;
-        style.write_text(text, self.key(key));
-    }
-
-    fn value(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
-        let style = self.style;
-        style.write(value, self.key(key));
-    }
-
-    fn close(self) {
-        self.out.push(b'}');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
     use turnbench_model::{Answer, HistoryReasoning, Message};
 
-    use super::{ConversationBody, JsonStyle, RequestTail};
+    use super::ConversationBody;
+    use crate::api::AnswerSpelling;
+    use crate::{JsonStyle, RequestTail};
 
     fn text(body: &ConversationBody, tail: RequestTail<'_>) -> String {
         let mut bytes = body.history().to_vec();
@@ -242,7 +150,7 @@ mod tests {
         let mut body = ConversationBody::new(JsonStyle::Python, "stub-model");
         body.push(&Message::new("user", "naïve \"q\"\u{7f}\n — 😀"));
         let answer = Answer { content: "Reply é".to_owned(), ..Answer::default() };
-        body.push(&answer.to_message(HistoryReasoning::Drop));
+        body.push_answer(&answer, &AnswerSpelling::default(), HistoryReasoning::Drop);
         let tail = RequestTail {
             conversation_id: Some("conv_a"),
             stream: true,
@@ -286,6 +194,73 @@ mod tests {
     }
 
     #[test]
+    fn a_waiting_body_holds_little_more_than_its_text() {
+        let mut body = ConversationBody::new(JsonStyle::Compact, "m");
+        for length in [10, 5_000, 70_000, 1_000_000, 0] {
+            body.push(&Message::new("user", "x".repeat(length)));
+            body.free_spare();
+            let spare = body.bytes.capacity() - body.bytes.len();
+            assert!(spare <= super::SPARE_BYTES_MAX, "{length}: {spare}");
+        }
+    }
+
+    #[test]
+    fn the_servers_escapes_are_sent_back() {
+        let answer = Answer {
+            content: "a\u{e9}/😀\n".to_owned(),
+            reasoning: "é".to_owned(),
+            ..Answer::default()
+        };
+        let spelling = AnswerSpelling {
+            content: Some(r"\u0061\u00e9\/\ud83d\ude00\n".to_owned()),
+            reasoning: Some(r"\u00E9".to_owned()),
+        };
+        let sent = |style, reasoning| {
+            let mut body = ConversationBody::new(style, "m");
+            body.push_answer(&answer, &spelling, reasoning);
+            text(&body, RequestTail::default())
+        };
+        let expect = concat!(
+            r#"{"model":"m","messages":[{"role":"assistant","content":"\u0061\u00e9\/\ud83d\ude00\n","#,
+            r#""reasoning_content":"\u00E9"}]}"#,
+        );
+        assert_eq!(sent(JsonStyle::Compact, HistoryReasoning::Keep), expect);
+        let expect = concat!(
+            r#"{"model": "m", "messages": [{"role": "assistant", "#,
+            r#""content": "a\u00e9/\ud83d\ude00\n"}]}"#,
+        );
+        assert_eq!(sent(JsonStyle::Python, HistoryReasoning::Drop), expect);
+    }
+
+    #[test]
+    fn an_answer_is_sent_as_its_message() {
+        let call = json!({"function": {"name": "f", "arguments": "{}"}});
+        let answers = [
+            Answer { content: "a\n\"é".to_owned(), ..Answer::default() },
+            Answer { reasoning: "why".to_owned(), ..Answer::default() },
+            Answer { tool_calls: vec![call.clone()], ..Answer::default() },
+            Answer {
+                content: "a".to_owned(),
+                reasoning: "why".to_owned(),
+                tool_calls: vec![call],
+                ..Answer::default()
+            },
+        ];
+        for style in [JsonStyle::Compact, JsonStyle::Python] {
+            for reasoning in [HistoryReasoning::Keep, HistoryReasoning::Drop] {
+                for answer in &answers {
+                    let mut pushed = ConversationBody::new(style, "m");
+                    pushed.push_answer(answer, &AnswerSpelling::default(), reasoning);
+                    let mut expect = ConversationBody::new(style, "m");
+                    expect.push(&answer.to_message(reasoning));
+                    assert_eq!(pushed.bytes, expect.bytes);
+                    assert_eq!(pushed.messages_count(), 1);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn answers_keep_tool_calls_and_reasoning_on_demand() {
         let call =
             json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
@@ -296,8 +271,9 @@ mod tests {
         };
         for style in [JsonStyle::Compact, JsonStyle::Python] {
             let mut body = ConversationBody::new(style, "m");
-            body.push(&answer.to_message(HistoryReasoning::Keep));
-            body.push(&answer.to_message(HistoryReasoning::Drop));
+            let spelling = AnswerSpelling::default();
+            body.push_answer(&answer, &spelling, HistoryReasoning::Keep);
+            body.push_answer(&answer, &spelling, HistoryReasoning::Drop);
             let sent: Value = serde_json::from_str(&text(&body, RequestTail::default())).unwrap();
             let mut expect = json!({"role": "assistant", "content": null, "tool_calls": [call]});
             assert_eq!(sent["messages"][1], expect);

@@ -33,6 +33,8 @@ pub struct EventParser {
     data: Vec<u8>,
     has_data: bool,
     data_end: usize,
+    /// The name and the data are those of an event that has been handed out.
+    handed_out: bool,
 }
 
 /// The data of the event being read.
@@ -41,6 +43,15 @@ enum Pending {
     Own,
     /// One line, still in the bytes of this push.
     Here(Range<usize>),
+}
+
+/// What a line means for the event being read.
+#[derive(Eq, PartialEq)]
+enum Line {
+    /// One of its fields, or nothing.
+    Field,
+    /// Its end.
+    Blank,
 }
 
 impl EventParser {
@@ -54,8 +65,23 @@ impl EventParser {
         self.offset > 0
     }
 
-    /// Takes the next bytes and reports every event that they complete.
-    pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) {
+    /// Whether nothing has come yet of the next event.
+    pub fn is_between_events(&self) -> bool {
+        let is_empty = self.name.is_empty() && !self.has_data;
+        self.line.is_empty() && (self.handed_out || is_empty)
+    }
+
+    /// Offset in the stream of the next byte.
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Takes the next bytes up to the end of the first event that they complete, or all of them:
+    /// how many it took, and the event. What it did not take is to be handed in again.
+    pub fn next<'a>(&'a mut self, bytes: &'a [u8]) -> (usize, Option<Event<'a>>) {
+        if std::mem::take(&mut self.handed_out) {
+            self.forget();
+        }
         let mut pending = Pending::Own;
         let mut at = 0;
         if self.after_cr && bytes.first() == Some(&b'\n') {
@@ -76,31 +102,67 @@ impl EventParser {
             }
             // One past the first byte of the line end: with CRLF the CR already ends the line.
             let line_end = self.offset + end + 1;
-            if self.line.is_empty() {
-                self.take_line(bytes, at..end, line_end, &mut pending, &mut on_event);
+            let line = if self.line.is_empty() {
+                self.take_line(bytes, at..end, line_end, &mut pending)
             } else {
                 self.line.extend_from_slice(&bytes[at..end]);
                 let line = std::mem::take(&mut self.line);
                 self.keep(bytes, &mut pending);
-                self.take_line(&line, 0..line.len(), line_end, &mut pending, &mut on_event);
+                let meaning = self.take_line(&line, 0..line.len(), line_end, &mut pending);
                 self.keep(&line, &mut pending);
                 self.line = line;
                 self.line.clear();
-            }
+                meaning
+            };
             at = next;
+            if line == Line::Blank {
+                if std::mem::take(&mut self.has_data) {
+                    self.offset += at;
+                    self.handed_out = true;
+                    let data = match pending {
+                        Pending::Own => self.data.as_slice(),
+                        Pending::Here(range) => &bytes[range],
+                    };
+                    let (name, data_end) = (self.name.as_slice(), self.data_end);
+                    return (at, Some(Event { name, data, data_end, terminated: true }));
+                }
+                self.forget();
+            }
         }
         self.line.extend_from_slice(&bytes[at..]);
         self.keep(bytes, &mut pending);
         self.offset += bytes.len();
+        (bytes.len(), None)
+    }
+
+    /// Passes over whole events, blank lines included, that the caller has read itself: their length.
+    /// Between events only.
+    pub fn skip(&mut self, bytes_count: usize) {
+        self.after_cr &= bytes_count == 0;
+        self.started |= bytes_count > 0;
+        self.offset += bytes_count;
+    }
+
+    /// Takes the next bytes and reports every event that they complete.
+    pub fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) {
+        let mut at = 0;
+        while at < bytes.len() {
+            let (taken, event) = self.next(&bytes[at..]);
+            at += taken;
+            event.into_iter().for_each(&mut on_event);
+        }
     }
 
     /// Takes the end of the stream: reports the event that lacks its blank line, if there is one.
     /// Its last line may lack its line end, too.
-    pub fn finish(&mut self, mut on_event: impl FnMut(Event<'_>)) {
+    pub fn finish(&mut self, on_event: impl FnOnce(Event<'_>)) {
+        if std::mem::take(&mut self.handed_out) {
+            self.forget();
+        }
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
             let mut pending = Pending::Own;
-            self.take_line(&line, 0..line.len(), self.offset, &mut pending, &mut on_event);
+            self.take_line(&line, 0..line.len(), self.offset, &mut pending);
             self.keep(&line, &mut pending);
         }
         if self.has_data {
@@ -127,8 +189,7 @@ impl EventParser {
         line: Range<usize>,
         line_end: usize,
         pending: &mut Pending,
-        on_event: &mut impl FnMut(Event<'_>),
-    ) {
+    ) -> Line {
         let mut start = line.start;
         if !std::mem::replace(&mut self.started, true)
             && bytes[line.clone()].starts_with(b"\xef\xbb\xbf")
@@ -137,7 +198,7 @@ impl EventParser {
         }
         let text = &bytes[start..line.end];
         if text.is_empty() {
-            return self.dispatch(bytes, pending, on_event);
+            return Line::Blank;
         }
         let colon = memchr::memchr(b':', text);
         let (field, mut value) = match colon {
@@ -165,22 +226,11 @@ impl EventParser {
             // Comments (an empty field), `id`, `retry` and unknown fields say nothing here.
             _ => {}
         }
+        Line::Field
     }
 
-    fn dispatch(
-        &mut self,
-        bytes: &[u8],
-        pending: &mut Pending,
-        on_event: &mut impl FnMut(Event<'_>),
-    ) {
-        if std::mem::replace(&mut self.has_data, false) {
-            let data = match std::mem::replace(pending, Pending::Own) {
-                Pending::Own => self.data.as_slice(),
-                Pending::Here(range) => &bytes[range],
-            };
-            let data_end = self.data_end;
-            on_event(Event { name: &self.name, data, data_end, terminated: true });
-        }
+    /// Forgets the fields of an event that is over.
+    fn forget(&mut self) {
         self.name.clear();
         self.data.clear();
     }

@@ -8,10 +8,10 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
-use turnbench_client::api::{Decoded, decode};
+use turnbench_client::api::{Decoded, decode, decode_in_full};
 use turnbench_client::http1::ResponseReader;
 use turnbench_client::{RawResponse, TransportError};
-use turnbench_model::{FailureKind, Nanos, Outcome, Received, Stamps, Usage};
+use turnbench_model::{FailureKind, Nanos, Outcome, Received, ServerTimes, Stamps, Usage};
 
 struct Case {
     name: String,
@@ -248,7 +248,9 @@ fn any_cut_gives_the_same_answer() {
             let case = &cases[index];
             let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(case.wire.len() + 1)).collect();
             ends.sort_unstable();
-            let decoded = decode(&read(&case.wire, ends), case.stream);
+            let raw = read(&case.wire, ends);
+            let decoded = decode(&raw, case.stream);
+            prop_assert_eq!(&decoded, &decode_in_full(&raw, case.stream), "{}", case.name);
             prop_assert_eq!(&decoded.outcome, &whole[index].outcome);
             prop_assert_eq!(&decoded.usage, &whole[index].usage);
             prop_assert_eq!(&decoded.answer.content, &whole[index].answer.content);
@@ -257,6 +259,28 @@ fn any_cut_gives_the_same_answer() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn the_servers_own_times_are_read_where_it_reports_them() {
+    let mut seen = 0;
+    for case in cases().iter().filter(|case| is_completion(case)) {
+        let decoded = decode(&read(&case.wire, []), case.stream);
+        let text = String::from_utf8_lossy(&case.wire);
+        let number = |key: &str| {
+            let (_, rest) = text.split_once(&format!("\"{key}\":"))?;
+            rest.split([',', '}']).next()?.parse().ok()
+        };
+        let expect = text.contains("\"metrics\":{").then(|| ServerTimes {
+            time_to_first_token_ms: number("time_to_first_token_ms"),
+            generation_time_ms: number("generation_time_ms"),
+            queue_time_ms: number("queue_time_ms"),
+            mean_itl_ms: number("mean_itl_ms"),
+        });
+        assert_eq!(decoded.server_times, expect, "{}", case.name);
+        seen += usize::from(expect.is_some());
+    }
+    assert!(seen >= 5, "{seen}");
 }
 
 #[test]

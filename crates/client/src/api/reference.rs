@@ -90,7 +90,8 @@ struct Reading {
     answer: Answer,
     stamps: Stamps,
     done: Option<Received>,
-    at: Vec<Nanos>,
+    /// Arrivals of the content chunks.
+    at: Vec<Received>,
 }
 
 impl Reading {
@@ -162,7 +163,7 @@ impl Reading {
             self.stamps.first_token = received;
         }
         self.stamps.last_token = received;
-        self.at.push(received.map_or(Nanos::ZERO, |received| received.at_ns));
+        self.at.push(received.unwrap_or(Received::user(Nanos::ZERO)));
         self.answer.content.push_str(content);
         Ok(())
     }
@@ -184,7 +185,8 @@ impl Reading {
             self.stamps.end = raw.stamps.end;
         }
         let sent = raw.stamps.sent_ns.unwrap_or_default();
-        self.answer.chunks_ns = self.at.iter().map(|at| at.since(sent)).collect();
+        self.answer.chunks_ns = self.at.iter().map(|it| it.at_ns.since(sent)).collect();
+        self.answer.chunk_delays_ns = self.at.iter().map(|it| it.delay()).collect();
         let message = match &end {
             ReferenceEnd::Completed => String::new(),
             ReferenceEnd::Rejected => "a stream without content".to_owned(),

@@ -1,5 +1,6 @@
 use serde_json::{Map, Value, json};
 
+use crate::api::json_text::JsonText;
 use crate::api::wire::{FunctionPiece, ToolCallPiece};
 
 /// Most tool calls of one answer.
@@ -16,8 +17,8 @@ struct Call {
     index: u64,
     id: String,
     kind: String,
-    name: String,
-    arguments: String,
+    name: JsonText,
+    arguments: JsonText,
 }
 
 impl ToolCalls {
@@ -25,11 +26,11 @@ impl ToolCalls {
     pub(crate) fn push(&mut self, pieces: &[ToolCallPiece<'_>], text: &mut String) {
         for (position, piece) in pieces.iter().enumerate() {
             let call = self.call(piece, position as u64);
-            if !piece.id.0.is_empty() {
-                piece.id.0.as_ref().clone_into(&mut call.id);
+            if !piece.id.is_empty() {
+                call.id = piece.id.text().into_owned();
             }
-            if !piece.kind.0.is_empty() {
-                piece.kind.0.as_ref().clone_into(&mut call.kind);
+            if !piece.kind.is_empty() {
+                call.kind = piece.kind.text().into_owned();
             }
             if let Some(function) = &piece.function {
                 call.add(function, text);
@@ -52,7 +53,7 @@ impl ToolCalls {
     fn call(&mut self, piece: &ToolCallPiece<'_>, position: u64) -> &mut Call {
         let last = self.calls.last();
         let index = piece.index.unwrap_or_else(|| match last {
-            Some(last) if piece.id.0.is_empty() || piece.id.0 == last.id => last.index,
+            Some(last) if piece.id.is_empty() || piece.id.text() == last.id => last.index,
             Some(last) => last.index + 1,
             None => position,
         });
@@ -75,10 +76,12 @@ impl ToolCalls {
 
 impl Call {
     fn add(&mut self, function: &FunctionPiece<'_>, text: &mut String) {
-        self.name.push_str(&function.name.0);
-        self.arguments.push_str(&function.arguments.0);
-        text.push_str(&function.name.0);
-        text.push_str(&function.arguments.0);
+        for (piece, whole) in
+            [(&function.name, &mut self.name), (&function.arguments, &mut self.arguments)]
+        {
+            whole.push(piece.json());
+            text.push_str(&piece.text());
+        }
     }
 
     fn into_value(self) -> Value {
@@ -88,10 +91,8 @@ impl Call {
         }
         let kind = if self.kind.is_empty() { "function".to_owned() } else { self.kind };
         call.insert("type".to_owned(), kind.into());
-        call.insert(
-            "function".to_owned(),
-            json!({ "name": self.name, "arguments": self.arguments }),
-        );
+        let (name, arguments) = (self.name.into_text().0, self.arguments.into_text().0);
+        call.insert("function".to_owned(), json!({ "name": name, "arguments": arguments }));
         Value::Object(call)
     }
 }

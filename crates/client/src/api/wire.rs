@@ -3,17 +3,23 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
-use turnbench_model::Usage;
+use serde_json::value::RawValue;
+use turnbench_model::{ServerTimes, Usage};
+
+use crate::api::json_text::text_of;
 
 /// One event's object, or a whole plain answer.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Chunk<'a> {
     #[serde(borrow, default)]
     pub(crate) choices: Choices<'a>,
+    #[serde(borrow, default)]
+    pub(crate) usage: Option<UsageText<'a>>,
+    /// vLLM's, with `--enable-per-request-metrics`.
     #[serde(default)]
-    pub(crate) usage: Option<UsageWire>,
+    pub(crate) metrics: Option<Metrics>,
     #[serde(default)]
     pub(crate) error: Option<IgnoredAny>,
 }
@@ -78,8 +84,28 @@ pub(crate) struct FunctionPiece<'a> {
     pub(crate) arguments: Text<'a>,
 }
 
+/// A usage, and the JSON text that says it.
+#[derive(Debug)]
+pub(crate) struct UsageText<'a> {
+    pub(crate) json: &'a str,
+    pub(crate) usage: Usage,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for UsageText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&'de RawValue>::deserialize(deserializer)?.get();
+        let usage = usage_of(json).map_err(|error| D::Error::custom(format!("usage: {error}")))?;
+        Ok(Self { json, usage })
+    }
+}
+
+/// The usage that a JSON text says.
+pub(crate) fn usage_of(json: &str) -> Result<Usage, serde_json::Error> {
+    Ok(serde_json::from_str::<UsageWire>(json)?.usage())
+}
+
 #[derive(Debug, serde::Deserialize)]
-pub(crate) struct UsageWire {
+struct UsageWire {
     #[serde(default)]
     prompt_tokens: Count,
     #[serde(default)]
@@ -103,7 +129,7 @@ struct CompletionDetails {
 }
 
 impl UsageWire {
-    pub(crate) fn usage(&self) -> Usage {
+    fn usage(&self) -> Usage {
         Usage {
             prompt_tokens: self.prompt_tokens.0,
             completion_tokens: self.completion_tokens.0,
@@ -116,49 +142,76 @@ impl UsageWire {
     }
 }
 
-/// A text: `null` and missing are empty; parts (`[{"type": "text", "text": …}]`) are joined.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+/// A server's own times; anything that is no number counts as not reported.
+#[derive(Debug)]
+pub(crate) struct Metrics(pub(crate) ServerTimes);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+impl<'de> Deserialize<'de> for Metrics {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Text)
+        let value = Value::deserialize(deserializer)?;
+        let number = |key: &str| value.get(key).and_then(Value::as_f64);
+        Ok(Self(ServerTimes {
+            time_to_first_token_ms: number("time_to_first_token_ms"),
+            generation_time_ms: number("generation_time_ms"),
+            queue_time_ms: number("queue_time_ms"),
+            mean_itl_ms: number("mean_itl_ms"),
+        }))
     }
 }
 
-struct TextVisitor;
+/// A text, as the inside of a JSON string: borrowed as the server spelled it. `null` and missing are
+/// empty; parts (`[{"type": "text", "text": …}]`) are joined and spelled anew.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Text<'a>(Cow<'a, str>);
 
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a string, null or a list of text parts")
+impl<'a> Text<'a> {
+    /// The inside of a JSON string.
+    pub(crate) fn json(&self) -> &str {
+        &self.0
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(""))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
-        let mut text = String::new();
-        while let Some(part) = parts.next_element::<Value>()? {
-            let part = part.as_str().or_else(|| part.get("text")?.as_str());
-            text.push_str(part.unwrap_or_default());
+    /// The same, where it is as the server spelled it.
+    pub(crate) const fn borrowed(&self) -> Option<&'a str> {
+        match self.0 {
+            Cow::Borrowed(json) => Some(json),
+            Cow::Owned(_) => None,
         }
-        Ok(Cow::Owned(text))
     }
+
+    /// What it says.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        text_of(&self.0)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&'de RawValue>::deserialize(deserializer)?.get();
+        match json.as_bytes() {
+            b"null" => Ok(Self::default()),
+            [b'"', .., b'"'] => Ok(Self(Cow::Borrowed(&json[1..json.len() - 1]))),
+            [b'[', ..] => {
+                let parts: Vec<Value> = serde_json::from_str(json).map_err(D::Error::custom)?;
+                Ok(Self(Cow::Owned(joined(&parts))))
+            }
+            _ => Err(D::Error::custom("expected a string, null or a list of text parts")),
+        }
+    }
+}
+
+/// The texts of parts as the inside of one JSON string.
+fn joined(parts: &[Value]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let part = part.as_str().or_else(|| part.get("text")?.as_str());
+        text.push_str(part.unwrap_or_default());
+    }
+    let quoted = Value::String(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// A token count; anything that is no whole number counts as not reported.

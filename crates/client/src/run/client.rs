@@ -10,9 +10,8 @@ use super::outcome::Reader;
 use super::relay::Relay;
 use super::script::{Script, TurnScript};
 
-use crate::body::{JsonStyle, RequestTail};
 use crate::pacer::Pacer;
-use crate::{Limits, Request, Session};
+use crate::{JsonStyle, Limits, Request, RequestTail, Session};
 
 /// Time limit of a request for each token it may produce (the reference's 0.2 s).
 const TIMEOUT_NS_PER_TOKEN: u64 = 200_000_000;
@@ -92,7 +91,8 @@ impl Client<'_> {
             judged.verify(script.recorded_answer(ticket.turn as usize - 1));
         }
         if judged.outcome.is_completed() {
-            dialogue.answer(script, &judged.answer, input.request.history_reasoning);
+            let reasoning = input.request.history_reasoning;
+            dialogue.answer(script, &judged.answer, &judged.spelling, reasoning);
         }
         let end = judged.attempt_end();
         // The client is free once the answer has ended; what it takes to read it counts as lateness.
@@ -116,7 +116,7 @@ impl Client<'_> {
             stamps: judged.stamps,
             answer: judged.answer,
             usage: judged.usage,
-            server_times: None,
+            server_times: judged.server_times,
             reconnects_count: response.reconnects_count,
             reads_count: response.reads_count,
             client_delay_max_ns: response.client_delay_max_ns,

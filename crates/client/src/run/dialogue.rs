@@ -4,7 +4,8 @@ use turnbench_model::{Answer, Compat, HistoryReasoning};
 
 use super::RunInput;
 use super::script::Script;
-use crate::body::{ConversationBody, JsonStyle};
+use crate::api::AnswerSpelling;
+use crate::{ConversationBody, JsonStyle};
 
 /// A conversation under way: its history as it is sent.
 #[derive(Debug)]
@@ -27,18 +28,27 @@ impl Dialogue {
                     self.body.push(message);
                 }
             }
+            self.body.free_spare();
             self.turns_begun = turn;
         }
         self.body.history()
     }
 
     /// Appends the answer to the last turn begun.
-    pub(crate) fn answer(&mut self, script: &Script, answer: &Answer, reasoning: HistoryReasoning) {
+    pub(crate) fn answer(
+        &mut self,
+        script: &Script,
+        answer: &Answer,
+        spelling: &AnswerSpelling,
+        reasoning: HistoryReasoning,
+    ) {
         let turn = self.turns_begun as usize - 1;
         match script.recorded_answer(turn) {
             Some(recorded) if script.turns[turn].span.keeps_recorded => self.body.push(recorded),
-            _ => self.body.push(&answer.to_message(reasoning)),
+            _ => self.body.push_answer(answer, spelling, reasoning),
         }
+        // It may wait long for its next turn.
+        self.body.free_spare();
     }
 
     /// How its JSON is spelled.

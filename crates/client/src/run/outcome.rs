@@ -1,10 +1,10 @@
 use turnbench_load::AttemptEnd;
 use turnbench_model::{
-    Answer, Compat, Failure, FailureKind, Message, Outcome, RequestPlan, Stamps, Usage,
+    Answer, Compat, Failure, FailureKind, Message, Outcome, RequestPlan, ServerTimes, Stamps, Usage,
 };
 
 use crate::RawResponse;
-use crate::api::{ChatDecoder, ReferenceEnd, decode_reference};
+use crate::api::{AnswerSpelling, ChatDecoder, ReferenceEnd, decode_reference};
 use crate::http1::{Body, ResponseHead};
 use crate::session::BodySink;
 
@@ -40,7 +40,9 @@ impl Reader {
                 Judged {
                     outcome: decoded.outcome,
                     answer: decoded.answer,
+                    spelling: decoded.spelling,
                     usage: decoded.usage,
+                    server_times: decoded.server_times,
                     stamps: decoded.stamps,
                     reference_end: None,
                 }
@@ -50,7 +52,9 @@ impl Reader {
                 Judged {
                     outcome: decoded.outcome,
                     answer: decoded.answer,
+                    spelling: AnswerSpelling::default(),
                     usage: None,
+                    server_times: None,
                     stamps: decoded.stamps,
                     reference_end: Some(decoded.end),
                 }
@@ -63,7 +67,9 @@ impl Reader {
 pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
     pub(crate) answer: Answer,
+    pub(crate) spelling: AnswerSpelling,
     pub(crate) usage: Option<Usage>,
+    pub(crate) server_times: Option<ServerTimes>,
     pub(crate) stamps: Stamps,
     /// Compat mode: how the reference takes it.
     reference_end: Option<ReferenceEnd>,

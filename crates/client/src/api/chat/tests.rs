@@ -1,10 +1,10 @@
 use std::path::Path;
 
 use serde_json::json;
-use turnbench_model::{FailureKind, Nanos, Outcome, Received, Stamps};
+use turnbench_model::{FailureKind, Nanos, Outcome, Received, ServerTimes, Stamps};
 
-use super::{ChatDecoder, decode};
-use crate::api::Decoded;
+use super::{ChatDecoder, decode, decode_in_full};
+use crate::api::{AnswerSpelling, Decoded};
 use crate::error::TransportError;
 use crate::http1::ResponseReader;
 use crate::response::RawResponse;
@@ -45,7 +45,10 @@ fn stop() -> String {
 
 fn stream(pieces: &[String]) -> Decoded {
     let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
-    decode(&response(&pieces), true)
+    let raw = response(&pieces);
+    let decoded = decode(&raw, true);
+    assert_eq!(decoded, decode_in_full(&raw, true));
+    decoded
 }
 
 fn kind(decoded: &Decoded) -> Option<FailureKind> {
@@ -53,7 +56,9 @@ fn kind(decoded: &Decoded) -> Option<FailureKind> {
 }
 
 fn check_recorded(name: &str, expect: Option<FailureKind>, content: &str, tokens: usize) {
-    let decoded = decode(&recorded(name), !name.starts_with("ns_"));
+    let raw = recorded(name);
+    let decoded = decode(&raw, !name.starts_with("ns_"));
+    assert_eq!(decoded, decode_in_full(&raw, !name.starts_with("ns_")), "{name}");
     assert_eq!(kind(&decoded), expect, "{name}: {:?}", decoded.outcome);
     assert_eq!(decoded.answer.content, content, "{name}");
     assert_eq!(decoded.answer.chunks_ns.len(), tokens, "{name}");
@@ -263,4 +268,72 @@ fn a_stream_taken_in_batches_decodes_the_same() {
             assert_eq!(batched.answer, decode(&response(&pieces), true).answer, "{step}");
         }
     }
+}
+
+#[test]
+fn events_that_differ_in_their_text_only_are_not_decoded_in_full() {
+    let texts = ["a", "", "é😀", "\\n\"", "x"].map(|text| delta(&json!({"content": text})));
+    let stream = texts.concat();
+    let first = texts[0].len();
+    let mut decoder = ChatDecoder::new(true);
+    decoder.push(&response(&[&stream[..first]]).body);
+    let rest = response(&[&stream]).body;
+    decoder.finder.extend(&rest);
+    assert_eq!(decoder.take_by_shape(&rest.bytes()[first..]), stream.len() - first);
+}
+
+#[test]
+fn delays_in_the_kernel_are_kept_event_by_event() {
+    let mut reader = ResponseReader::new();
+    reader.push(b"HTTP/1.1 200 OK\r\n\r\n", Received::user(Nanos(0))).unwrap();
+    for (index, text) in ["a", "", "b", "c"].into_iter().enumerate() {
+        let (at_ns, read_ns) = (Nanos(10 * index as u64), Nanos(11 * index as u64 + 3));
+        let received = Received { at_ns, read_ns, source: turnbench_model::StampSource::Kernel };
+        reader.push(delta(&json!({"content": text})).as_bytes(), received).unwrap();
+    }
+    reader.close(Received::user(Nanos(99))).unwrap();
+    let (head, body) = reader.into_parts();
+    let answer = decode(&RawResponse { head, body, ..RawResponse::default() }, true).answer;
+    assert_eq!(answer.chunks_ns, [Nanos(0), Nanos(20), Nanos(30)]);
+    assert_eq!(answer.chunk_delays_ns, [Nanos(3), Nanos(5), Nanos(6)]);
+}
+
+#[test]
+fn the_servers_spelling_of_a_text_is_kept() {
+    let piece = |inside: &str| {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{inside}\"}}}}]}}\n\n")
+    };
+    let decoded =
+        stream(&[piece("a"), piece("\\u00e9"), piece("\\ud83d"), piece("\\ude00"), stop()]);
+    assert_eq!(decoded.answer.content, "aé😀");
+    assert_eq!(decoded.spelling.content.as_deref(), Some("a\\u00e9\\ud83d\\ude00"));
+    assert_eq!(decoded.answer.chunks_ns.len(), 4);
+    // Half a pair cannot be sent on, and a text without escapes needs no other spelling.
+    let decoded = stream(&[piece("\\ud83d"), piece("é"), stop()]);
+    assert_eq!(decoded.outcome, Outcome::Completed);
+    assert_eq!(
+        (decoded.answer.content.as_str(), decoded.answer.first_chunk.as_str()),
+        ("\u{fffd}é", "\u{fffd}")
+    );
+    assert_eq!(decoded.spelling, AnswerSpelling::default());
+    let parts = json!([{"type": "text", "text": "a\n"}, "b"]);
+    let decoded = stream(&[delta(&json!({"content": parts})), stop()]);
+    assert_eq!(decoded.answer.content, "a\nb");
+    assert_eq!(decoded.spelling.content.as_deref(), Some("a\\nb"));
+}
+
+#[test]
+fn the_servers_own_times_are_kept_and_odd_ones_are_not_reported() {
+    let times = |metrics: serde_json::Value| {
+        let usage = json!({"choices": [], "usage": {"completion_tokens": 1}, "metrics": metrics});
+        stream(&[delta(&json!({"content": "a"})), stop(), event(&usage)]).server_times
+    };
+    let found = times(json!({"time_to_first_token_ms": 8.5, "mean_itl_ms": null, "more": [1]}));
+    assert_eq!(
+        found,
+        Some(ServerTimes { time_to_first_token_ms: Some(8.5), ..ServerTimes::default() })
+    );
+    assert_eq!(times(json!(null)), None);
+    assert_eq!(times(json!({"time_to_first_token_ms": "8"})), None);
+    assert_eq!(times(json!([1, 2])), None);
 }
