@@ -2,6 +2,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use turnbench_model::{Nanos, OpenedConnection, ShardFacts};
 
+use crate::Capacity;
+
 /// Where a run took place. Saved beside the plan; holds no host name, user name or secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
@@ -20,6 +22,9 @@ pub struct Environment {
     /// Logical cores that the client may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_cores: Option<u32>,
+    /// What the client's machine carries, where `turnbench selfcheck` was run on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
     /// What the server says its version is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,

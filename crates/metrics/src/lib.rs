@@ -13,6 +13,7 @@
 //! assert_eq!(describe.percentile(99.0), None);
 //! ```
 
+mod capacity;
 mod definitions;
 mod describe;
 mod environment;
@@ -22,8 +23,10 @@ mod nanos_samples;
 mod report;
 mod row;
 mod summary;
+mod verdict;
 mod workload_report;
 
+pub use capacity::Capacity;
 pub use definitions::{Definition, Group, Source, definition, definitions};
 pub use describe::{Describe, Percentile, percents_for, quantile};
 pub use environment::{ConversationCounts, Environment, RunFacts, ServerModel};
@@ -37,6 +40,7 @@ pub use report::{
 };
 pub use row::{RequestRow, RowOptions};
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
+pub use verdict::{Level, Reason, ReasonId, Verdict};
 pub use workload_report::{
     Arrivals, BlockReuse, Distribution, HistogramBin, NamedCount, PromptGrowth, RequestOrder,
     RequestSample, RoleMessages, TokenBasis, WORKLOAD_REPORT_SCHEMA_VERSION, WorkloadReport,

@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use crate::definitions::{Definition, Group, PRINTED, Printed, definitions};
+use crate::verdict::push_guide;
 
 const HEAD: &str = "\
 # What each number means
@@ -37,6 +38,7 @@ pub fn metrics_markdown() -> String {
             push_row(&mut text, definition);
         }
     }
+    push_guide(&mut text);
     push_printed(&mut text);
     text
 }

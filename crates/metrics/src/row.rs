@@ -102,6 +102,10 @@ pub struct RequestRow {
     pub first_token_delay_ms: Option<f64>,
     /// Largest time between the kernel's receipt of bytes and their read.
     pub client_delay_max_ms: Option<f64>,
+    /// TTFT by the server's own account, where it reports one.
+    pub server_ttft_ms: Option<f64>,
+    /// `ttft_raw_ms - server_ttft_ms`.
+    pub server_gap_ms: Option<f64>,
     /// Who stamped the first token.
     pub stamp_source: Option<StampSource>,
     /// Why the server stopped.
@@ -126,6 +130,8 @@ impl RequestRow {
         let since_sent = |at: Nanos| at.since(sent).as_millis_f64();
         let first_token = stamps.first_token.map(|stamp| stamp.at_ns);
         let ttft_raw_ms = first_token.map(since_sent);
+        let server_times = record.server_times.as_ref();
+        let server_ttft_ms = server_times.and_then(|times| times.time_to_first_token_ms);
 
         let tokens = Tokens::of(record, counts, options);
         let tpot_ms = ttft_raw_ms.and_then(|ttft| tokens.tpot_ms(latency_ms - ttft));
@@ -171,6 +177,8 @@ impl RequestRow {
             output_tokens_source: tokens.output_source,
             first_token_delay_ms: first_token_delay(stamps).map(Nanos::as_millis_f64),
             client_delay_max_ms: record.client_delay_max_ns.map(Nanos::as_millis_f64),
+            server_ttft_ms,
+            server_gap_ms: ttft_raw_ms.zip(server_ttft_ms).map(|(seen, own)| seen - own),
             stamp_source: stamps.first_token.map(|stamp| stamp.source),
             finish_reason: record.answer.finish_reason.as_deref().map(Arc::from),
             request_bytes: record.request_bytes,

@@ -5,11 +5,13 @@
 #[path = "../../metrics/tests/support/mod.rs"]
 mod support;
 
-use support::records::{build as build_with, completed, failed};
-use turnbench_metrics::{ConversationCounts, RunFacts, RunReport, TtftCorrection};
+use support::records::{build_as, completed, failed, plan};
+use turnbench_metrics::{
+    ConversationCounts, Describe, Environment, Level, RunFacts, RunReport, TtftCorrection, Verdict,
+};
 use turnbench_model::{FailureKind, Nanos, Received, RequestRecord, StampSource};
 use turnbench_report::{
-    client_text, correction_text, demo_text, headlines_text, outcome_text, turns_text,
+    client_text, correction_text, demo_text, headlines_text, outcome_text, turns_text, verdict_text,
 };
 
 fn build(records: &[RequestRecord]) -> RunReport {
@@ -20,7 +22,10 @@ fn build(records: &[RequestRecord]) -> RunReport {
         failed: 0,
         not_started: 200,
     };
-    build_with(records, &RunFacts { conversations, interrupted: true, ..RunFacts::default() })
+    let mut plan = plan();
+    plan.load.num_clients = 20;
+    let facts = RunFacts { conversations, interrupted: true, ..RunFacts::default() };
+    build_as(&plan, records, &Environment::default(), &facts)
 }
 
 /// `turns` turns of 20 conversations; the first takes 180 ms to its first token, later ones 24.
@@ -149,7 +154,8 @@ fn the_client_says_what_it_added() {
     check(
         &client_text(&build(&records)),
         "\
-client         requests sent at most 1.00 ms late
+client         18.1 of 20 requests in flight on average (20 at most)
+               requests sent at most 1.00 ms late
                first tokens stamped by the client itself, so that its own delay
                is in their times
 ",
@@ -162,10 +168,58 @@ client         requests sent at most 1.00 ms late
     check(
         &client_text(&build(&records)),
         "\
-client         requests sent at most 1.00 ms late
+client         18.1 of 20 requests in flight on average (20 at most)
+               requests sent at most 1.00 ms late
                bytes read 0.02 ms after arrival (p99), which no TTFT contains:
                the kernel stamped every first token
 ",
+    );
+}
+
+#[test]
+fn threads_and_the_servers_own_times_are_told_where_they_are_known() {
+    let mut report = build(&conversations(1, false));
+    report.client.thread_busy_ratio = Some(0.314);
+    report.client.capacity_ratio = Some(0.2);
+    report.client.loop_lag_ms = Describe::of_all(&[0.9, 7.3], &[99.0]);
+    report.client.server_gap_ms = Describe::of_all(&[1.0, 2.0, 9.0], &[50.0, 99.0]);
+    let text = client_text(&report);
+    assert!(text.ends_with(
+        "
+               busiest thread 31 % of its core, event loops at most 7.30 ms
+               late, 20 % of its capacity in use
+               TTFT 2.00 ms beyond the server's own (median of 3 requests; p99
+               8.86 ms, at most 9.00 ms)
+"
+    ));
+    report.client.loop_lag_ms = Describe::of_all(&[0.9, 1.05], &[99.0]);
+    assert!(!client_text(&report).contains("event loops"), "the timers' grain is no lag");
+}
+
+#[test]
+fn the_verdict_names_each_reason_and_what_it_touches() {
+    let mut report = build(&conversations(1, false));
+    check(
+        &verdict_text(&report),
+        "\
+verdict        caution: some numbers say less than they seem to
+  user_stamps: the kernel stamped 0 % of the first tokens (at least 99 % are
+    wanted); the others contain the client's own delay, which nobody measured;
+    touches ttft_ms, ttft_raw_ms, tpot_ms, itl_ms, latency_ms
+  few_requests: 20 requests completed; below 100 there is no p99, and the other
+    percentiles are rough; touches ttft_raw_ms, tpot_ms, latency_ms
+  interrupted: the run was cut short before its end; touches ttft_raw_ms,
+    latency_ms, requests_per_sec
+",
+    );
+    report.verdict.level = Level::ClientLimited;
+    report.verdict.reasons.truncate(1);
+    let text = verdict_text(&report);
+    assert!(text.contains("\n  user_stamps (caution): the kernel"), "{text}");
+    report.verdict = Verdict::default();
+    check(
+        &verdict_text(&report),
+        "verdict        trustworthy: nothing says that the client made these numbers\n",
     );
 }
 

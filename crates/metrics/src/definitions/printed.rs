@@ -182,6 +182,26 @@ const INTERVALS: &[Printed] = &[
 
 const CLIENT: &[Printed] = &[
     printed(
+        "verdict",
+        &[],
+        "how far the numbers can be trusted, and a line for each reason; see above",
+    ),
+    printed(
+        "31.2 of 32 requests in flight on average (32 at most)",
+        &["concurrency_mean", "concurrency_asked", "concurrency_peak"],
+        "reached, asked for, and the peak",
+    ),
+    printed(
+        "busiest thread … of its core, loops … late",
+        &["thread_busy_ratio", "loop_lag_ms"],
+        "the busiest of the client's threads; the 99th percentile of all loops' lags, left out up to 1.1 ms, which says nothing",
+    ),
+    printed(
+        "TTFT … beyond the server's own",
+        &["server_gap_ms"],
+        "median, 99th percentile and largest, where the server reports its times",
+    ),
+    printed(
         "requests sent … late",
         &["send_lateness_ms"],
         "99th percentile over all attempts; with fewer than 100 the largest (`at most`)",

@@ -179,6 +179,22 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "largest time between the kernel's receipt of bytes of the response and their read by the client. None where the kernel gave no stamps",
     ),
     define(
+        "server_ttft_ms",
+        "ms",
+        "Server's own TTFT",
+        Source::Usage,
+        Group::Request,
+        "`time_to_first_token_ms` as the server measured it itself, from the request's arrival on (vLLM: `--enable-per-request-metrics`); absent means not reported",
+    ),
+    define(
+        "server_gap_ms",
+        "ms",
+        "TTFT beyond the server's",
+        Source::Stamps,
+        Group::Request,
+        "`ttft_raw_ms − server_ttft_ms`: network, proxies, the server's HTTP front, and, without kernel stamps, the client's own delay",
+    ),
+    define(
         "stamp_source",
         "",
         "Stamp from",

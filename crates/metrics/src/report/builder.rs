@@ -5,12 +5,16 @@ use turnbench_model::{Phase, Plan, RequestRecord, TokenCounts};
 
 use super::counts::CountsBuilder;
 use super::throughput::Span;
-use super::trust::TrustBuilder;
-use super::{CacheTotals, Headline, REPORT_SCHEMA_VERSION, RunReport, TtftCorrection, TurnSummary};
+use super::trust::{Surroundings, TrustBuilder};
+use super::{
+    CacheTotals, ClientTrust, Counts, Headline, REPORT_SCHEMA_VERSION, RunReport, TtftCorrection,
+    TurnSummary,
+};
 use crate::row::gaps;
+use crate::verdict::Evidence;
 use crate::{
     Describe, Environment, MetricDescribe, NanosSamples, PercentileInterval, RequestRow,
-    RowOptions, RunFacts, SummaryOptions, Throughput, percents_for, summarize,
+    RowOptions, RunFacts, SummaryOptions, Throughput, Verdict, percents_for, summarize,
 };
 
 /// Builds a report from records that come one by one, in order of arrival, and are not kept: what
@@ -69,12 +73,22 @@ impl<'a> ReportBuilder<'a> {
     pub fn report(&mut self, environment: &Environment, facts: &RunFacts) -> RunReport {
         let metrics = self.metrics();
         let rows = &self.rows;
+        let counts = self.counts.finish(facts);
+        let throughput = Throughput::of(self.span, rows);
+        let around = Surroundings {
+            plan: self.plan,
+            facts,
+            capacity: environment.capacity.as_ref(),
+            span_sec: throughput.span_sec,
+        };
+        let client = self.trust.finish(around, rows);
+        let verdict = Verdict::of(&evidence(self.plan, &counts, &client, &metrics));
         RunReport {
             schema_version: REPORT_SCHEMA_VERSION,
             plan: self.plan.clone(),
             environment: environment.clone(),
-            counts: self.counts.finish(facts),
-            throughput: Throughput::of(self.span, rows),
+            counts,
+            throughput,
             summaries: summarize(rows, &summary_options(self.plan, facts)),
             ttft_correction: TtftCorrection::of(rows),
             headlines: headlines(rows),
@@ -82,7 +96,8 @@ impl<'a> ReportBuilder<'a> {
             turns: TurnSummary::of_all(rows),
             later_turns: TurnSummary::of_later(rows),
             cache: CacheTotals::of(rows),
-            client: self.trust.finish(facts),
+            client,
+            verdict,
         }
     }
 
@@ -105,10 +120,31 @@ impl<'a> ReportBuilder<'a> {
     }
 }
 
+/// What the verdict is made from.
+fn evidence<'a>(
+    plan: &'a Plan,
+    counts: &'a Counts,
+    client: &'a ClientTrust,
+    metrics: &[MetricDescribe],
+) -> Evidence<'a> {
+    let median = |id: &str| {
+        let metric = metrics.iter().find(|metric| metric.id == id)?;
+        metric.describe.percentile(50.0)
+    };
+    let response = if plan.request.stream { "ttft_raw_ms" } else { "latency_ms" };
+    Evidence {
+        plan,
+        counts,
+        client,
+        response_p50_ms: median(response),
+        itl_p50_ms: median("itl_ms"),
+    }
+}
+
 type RowValue = fn(&RequestRow) -> Option<f64>;
 
 /// Metrics with one sample for each completed request.
-const ROW_METRICS: [(&str, RowValue); 19] = [
+const ROW_METRICS: [(&str, RowValue); 21] = [
     ("ttft_ms", |row| row.ttft_ms),
     ("ttft_raw_ms", |row| row.ttft_raw_ms),
     ("ttft_intended_ms", |row| row.ttft_intended_ms),
@@ -120,6 +156,8 @@ const ROW_METRICS: [(&str, RowValue); 19] = [
     ("send_lateness_ms", |row| Some(row.send_lateness_ms)),
     ("first_token_delay_ms", |row| row.first_token_delay_ms),
     ("client_delay_max_ms", |row| row.client_delay_max_ms),
+    ("server_ttft_ms", |row| row.server_ttft_ms),
+    ("server_gap_ms", |row| row.server_gap_ms),
     ("input_num_turns", |row| Some(f64::from(row.input_num_turns))),
     ("input_num_tokens", |row| as_f64(row.input_num_tokens)),
     ("output_num_tokens", |row| as_f64(row.output_num_tokens)),

@@ -2,6 +2,7 @@
 
 mod builder;
 mod cache;
+mod concurrency;
 mod counts;
 mod throughput;
 mod trust;
@@ -20,7 +21,7 @@ pub use throughput::Throughput;
 pub use trust::ClientTrust;
 pub use turns::TurnSummary;
 
-use crate::{Describe, Environment, MetricDescribe, PercentileInterval, Summary};
+use crate::{Describe, Environment, MetricDescribe, PercentileInterval, Summary, Verdict};
 
 /// Version of the report's serialised form.
 pub const REPORT_SCHEMA_VERSION: u32 = 1;
@@ -56,6 +57,9 @@ pub struct RunReport {
     pub cache: CacheTotals,
     /// What the client itself may have added.
     pub client: ClientTrust,
+    /// How far the numbers can be trusted, and why not further.
+    #[serde(default)]
+    pub verdict: Verdict,
 }
 
 /// The headline percentiles of one metric.

@@ -81,6 +81,8 @@ pub(crate) fn blank_row() -> RequestRow {
         output_tokens_source: None,
         first_token_delay_ms: None,
         client_delay_max_ms: None,
+        server_ttft_ms: None,
+        server_gap_ms: None,
         stamp_source: None,
         finish_reason: None,
         request_bytes: 0,

@@ -8,12 +8,21 @@ use turnbench_model::{
 
 /// The report on these records under [`plan`], without local token counts.
 pub(crate) fn build(records: &[RequestRecord], facts: &RunFacts) -> RunReport {
-    let plan = plan();
-    let mut builder = ReportBuilder::new(&plan);
+    build_as(&plan(), records, &Environment::default(), facts)
+}
+
+/// The report on records of a run of this plan, on this machine.
+pub(crate) fn build_as(
+    plan: &Plan,
+    records: &[RequestRecord],
+    environment: &Environment,
+    facts: &RunFacts,
+) -> RunReport {
+    let mut builder = ReportBuilder::new(plan);
     for record in records {
         builder.add(record, &TokenCounts::default());
     }
-    builder.report(&Environment::default(), facts)
+    builder.report(environment, facts)
 }
 
 /// A plan with every knob at its default.

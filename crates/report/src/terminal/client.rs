@@ -2,21 +2,69 @@ use turnbench_metrics::{ClientTrust, Describe, RunReport, percents_for};
 
 use super::lines::{counted, labelled, millis};
 
-/// What the client itself may have added: how late it sent, how late it read, and whether the
-/// kernel's stamps keep that out of the numbers. Empty when nothing was sent.
+/// Up to here a lag of an event loop is the grain of its timers, in ms.
+const LAG_GRAIN_MS: f64 = 1.1;
+
+/// What the client itself may have added: how many requests it kept in flight, how late it sent, how
+/// late it read, whether the kernel's stamps keep that out of the numbers, and how busy it was.
+/// Empty when nothing was sent.
 pub fn client_text(report: &RunReport) -> String {
     let client = &report.client;
     if client.attempts == 0 {
         return String::new();
     }
+    let mut text = labelled("client", &in_flight(report));
     let late = tail(&client.send_lateness_ms, "late");
-    let mut text = labelled("client", &format!("requests sent {late}"));
+    text.push_str(&labelled("", &format!("requests sent {late}")));
     text.push_str(&labelled("", &receiving(client, report.plan.request.stream)));
+    if let Some(load) = load(client) {
+        text.push_str(&labelled("", &load));
+    }
     if client.record_waits > 0 {
         let waits = counted(client.record_waits, "record");
         text.push_str(&labelled("", &format!("{waits} had to wait for the recorder")));
     }
+    if let Some(gap) = server_gap(&client.server_gap_ms) {
+        text.push_str(&labelled("", &gap));
+    }
     text
+}
+
+/// Concurrency reached and asked for.
+fn in_flight(report: &RunReport) -> String {
+    let client = &report.client;
+    let reached = match client.concurrency_mean {
+        Some(mean) => format!("{mean:.1} of "),
+        None => String::new(),
+    };
+    let asked = counted(client.concurrency_asked, "request");
+    let paused = if report.plan.load.request_rate > 0.0 { ", with pauses as asked" } else { "" };
+    format!("{reached}{asked} in flight on average ({} at most{paused})", client.concurrency_peak)
+}
+
+/// How busy the client's threads were; `None` where nothing is known or worth a word.
+fn load(client: &ClientTrust) -> Option<String> {
+    let busy = client.thread_busy_ratio;
+    let busy = busy.map(|ratio| format!("busiest thread {:.0} % of its core", ratio * 100.0));
+    let lag = &client.loop_lag_ms;
+    let lag = lag.max.filter(|&max| max > LAG_GRAIN_MS);
+    let lag = lag.map(|_| format!("event loops {}", tail(&client.loop_lag_ms, "late")));
+    let capacity = client.capacity_ratio;
+    let capacity = capacity.map(|ratio| format!("{:.0} % of its capacity in use", ratio * 100.0));
+    let known: Vec<String> = [busy, lag, capacity].into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join(", "))
+}
+
+/// TTFT beyond the server's own; `None` where the server does not report its times.
+fn server_gap(gap: &Describe) -> Option<String> {
+    let p50 = gap.percentile(50.0)?;
+    let requests = counted(gap.count, "request");
+    Some(format!(
+        "TTFT {} ms beyond the server's own (median of {requests}; p99 {} ms, at most {} ms)",
+        millis(Some(p50)),
+        millis(gap.percentile(99.0)),
+        millis(gap.max),
+    ))
 }
 
 /// How late bytes were read, and which times contain that.

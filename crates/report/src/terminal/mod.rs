@@ -10,6 +10,7 @@ mod outcome;
 mod reference;
 mod style;
 mod turns;
+mod verdict;
 mod workload;
 
 pub use client::client_text;
@@ -25,4 +26,5 @@ pub use reference::{
 };
 pub use style::ReferenceStyle;
 pub use turns::turns_text;
+pub use verdict::verdict_text;
 pub use workload::workload_text;

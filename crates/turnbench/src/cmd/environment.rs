@@ -11,6 +11,7 @@ pub(crate) fn environment(started_unix_ns: u64) -> Environment {
         kernel: read_trimmed("/proc/sys/kernel/osrelease"),
         cpu_model: cpu_model(),
         cpu_cores: std::thread::available_parallelism().ok().map(|cores| cores.get() as u32),
+        capacity: None,
         server_version: None,
         server_models: Vec::new(),
     }

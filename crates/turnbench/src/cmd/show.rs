@@ -3,7 +3,7 @@ use turnbench_model::{Conversation, Plan, Tokenizer};
 use turnbench_report::{
     Parameters, ReferenceStyle, client_text, conversations_text, correction_text,
     generation_parameters, generator_text, headlines_text, outcome_text, run_report_json,
-    statistics_text, turns_text,
+    statistics_text, turns_text, verdict_text,
 };
 
 use turnbench_workload::conversation_stats;
@@ -29,6 +29,7 @@ pub(crate) fn table(report: &RunReport, parameters: &Parameters) -> String {
         outcome_text(report),
         turns_text(report),
         headlines_text(report),
+        verdict_text(report),
         client_text(report),
     ] {
         if !block.is_empty() {

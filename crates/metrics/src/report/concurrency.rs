@@ -1,0 +1,138 @@
+use std::collections::BTreeMap;
+
+use turnbench_model::{Nanos, Plan, RequestRecord};
+
+use crate::RunFacts;
+
+/// What was in flight when, gathered attempt by attempt.
+///
+/// An attempt is in flight from the moment its connection was asked for (`sent` on a reused one)
+/// until the last byte of its answer arrived, whenever the client came to read it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InFlight {
+    spans: Vec<(Nanos, Nanos)>,
+    /// By client: the sum of its spans, and the end of its last one.
+    clients: BTreeMap<u32, (u64, Nanos)>,
+}
+
+/// How many requests were in flight, against what was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Concurrency {
+    pub(super) asked: u64,
+    pub(super) mean: Option<f64>,
+    pub(super) peak: u64,
+    pub(super) in_flight_ratio: Option<f64>,
+}
+
+impl InFlight {
+    /// Takes an attempt in; one that was never sent counts in nothing.
+    pub(super) fn add(&mut self, record: &RequestRecord) {
+        let stamps = &record.stamps;
+        let Some(sent) = stamps.sent_ns else { return };
+        let start = stamps.connect_ns.unwrap_or(sent);
+        let last = stamps.end.or(stamps.last_token).or(stamps.headers);
+        let end = last.map_or(sent, |stamp| stamp.at_ns).max(sent);
+        self.spans.push((start, end));
+        let (busy, last_end) = self.clients.entry(record.client).or_default();
+        *busy = busy.saturating_add(end.since(start).0);
+        *last_end = end.max(*last_end);
+    }
+
+    /// Sums up. `asked` is what the plan asks for and the workload has room for.
+    pub(super) fn concurrency(&self, plan: &Plan, facts: &RunFacts) -> Concurrency {
+        let asked = asked(plan, facts);
+        let first = self.spans.iter().map(|&(start, _)| start).min();
+        let last = self.spans.iter().map(|&(_, end)| end).max();
+        let (Some(first), Some(last)) = (first, last) else {
+            return Concurrency { asked, ..Concurrency::default() };
+        };
+        let busy: u64 = self.clients.values().map(|&(busy, _)| busy).sum();
+        let span = last.since(first).0;
+        Concurrency {
+            asked,
+            mean: (span > 0).then(|| busy as f64 / span as f64),
+            in_flight_ratio: self.in_flight_ratio(asked, first, busy),
+            peak: peak(&self.spans),
+        }
+    }
+
+    /// Share of the clients' time in which a request of theirs was in flight; each client's time
+    /// ends with its own work. A client that never came to send is idle until the last request
+    /// was sent, for until then there was work.
+    fn in_flight_ratio(&self, asked: u64, first: Nanos, busy: u64) -> Option<f64> {
+        let seen: u64 = self.clients.values().map(|&(_, end)| end.since(first).0).sum();
+        let last_start = self.spans.iter().map(|&(start, _)| start).max()?;
+        let unseen = asked.saturating_sub(self.clients.len() as u64);
+        let time = seen as f64 + unseen as f64 * last_start.since(first).0 as f64;
+        (time > 0.0).then(|| busy as f64 / time)
+    }
+}
+
+/// `--num-clients`, or what there are conversations or requests for.
+fn asked(plan: &Plan, facts: &RunFacts) -> u64 {
+    let clients = u64::from(plan.load.num_clients);
+    let requests = plan.load.max_num_requests.unwrap_or(u64::MAX);
+    // A run without facts does not know how many conversations there were.
+    let conversations = Some(facts.conversations.total).filter(|&total| total > 0);
+    clients.min(requests).min(conversations.unwrap_or(u64::MAX))
+}
+
+/// Most spans that overlap. One that ends when another begins does not overlap it.
+fn peak(spans: &[(Nanos, Nanos)]) -> u64 {
+    let changes = spans.iter().flat_map(|&(start, end)| [(start, 1_i64), (end.max(start), -1)]);
+    let mut changes: Vec<(Nanos, i64)> = changes.collect();
+    changes.sort_unstable();
+    let mut now = 0_i64;
+    let mut peak = 0;
+    for (_, change) in changes {
+        now += change;
+        peak = peak.max(now);
+    }
+    // A span without length is gone before it came.
+    u64::try_from(peak).unwrap_or(0).max(u64::from(!spans.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use turnbench_model::Nanos;
+
+    use super::{InFlight, peak};
+
+    /// `(client, from, to)`, in ms.
+    fn ratio(asked: u64, spans: &[(u32, u64, u64)]) -> f64 {
+        let mut all = InFlight::default();
+        for &(client, from, to) in spans {
+            let (from, to) = (Nanos::from_millis(from), Nanos::from_millis(to));
+            all.spans.push((from, to));
+            let (busy, last) = all.clients.entry(client).or_default();
+            *busy += to.since(from).0;
+            *last = to.max(*last);
+        }
+        let busy = all.clients.values().map(|&(busy, _)| busy).sum();
+        all.in_flight_ratio(asked, Nanos(0), busy).unwrap_or(f64::NAN)
+    }
+
+    #[test]
+    fn clients_are_judged_while_they_have_work() {
+        assert_eq!(ratio(2, &[(0, 0, 100), (1, 0, 1_000)]), 1.0);
+        assert_eq!(ratio(1, &[(0, 0, 100), (0, 200, 300), (0, 300, 400)]), 0.75);
+        // The second client never came to send, though the first had work until 100 ms.
+        assert_eq!(ratio(2, &[(0, 0, 100), (0, 100, 200)]), 200.0 / 300.0);
+    }
+
+    #[test]
+    fn the_peak_counts_overlapping_requests() {
+        let spans = |list: &[(u64, u64)]| -> Vec<_> {
+            list.iter().map(|&(from, to)| (Nanos(from), Nanos(to))).collect()
+        };
+        for (list, expect) in [
+            (&[][..], 0),
+            (&[(5, 5)], 1),
+            (&[(0, 10), (10, 20)], 1),
+            (&[(0, 10), (9, 20), (5, 8)], 2),
+            (&[(0, 30), (1, 2), (3, 9), (4, 8)], 3),
+        ] {
+            assert_eq!(peak(&spans(list)), expect, "{list:?}");
+        }
+    }
+}

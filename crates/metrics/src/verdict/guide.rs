@@ -1,0 +1,147 @@
+use std::fmt::Write;
+
+use super::ReasonId;
+use super::thresholds::{
+    CAPACITY_RATIO, DelayLimits, EVENT_DELAY, FAILED_RATIO, FIRST_TOKEN_DELAY, HELD_BACK,
+    IDLE_RATIO, KERNEL_STAMPED_RATIO, LOOP_LAG_KERNEL, LOOP_LAG_USER, Limits, RECORD_WAIT_RATIO,
+    REQUESTS_MIN, SERVER_GAP, STALL, THREAD_BUSY_RATIO, UNFINISHED_RATIO,
+};
+
+const HEAD: &str = "
+## The verdict
+
+Every report says how far its numbers can be trusted: `trustworthy`, `caution` (some of them say less than
+they seem to) or `client-limited` (the client, not the server, made some of them). Each reason names what
+was measured, the limit, and the numbers that it touches. A delay is held against the median TTFT (the
+median latency without streaming) or the median ITL; the floor counts where that share of it is smaller.
+The reasons of each limit stand beside it in `crates/metrics/src/verdict/thresholds.rs`.
+
+| reason | is | caution beyond | client-limited beyond | touches | what to do |
+| --- | --- | --- | --- | --- | --- |
+";
+
+/// Appends the documentation of the verdict: a row for each reason.
+pub(crate) fn push_guide(text: &mut String) {
+    text.push_str(HEAD);
+    for id in ReasonId::ALL {
+        let (caution, limited) = limits(id);
+        let touches: Vec<String> = id.touches().iter().map(|id| format!("`{id}`")).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {caution} | {limited} | {} | {} |",
+            id.name(),
+            meaning(id),
+            touches.join(", "),
+            advice(id),
+        );
+    }
+}
+
+const fn meaning(id: ReasonId) -> &'static str {
+    match id {
+        ReasonId::Concurrency => {
+            "1 − `in_flight_ratio`: share of the clients' time without a request in flight. Not judged with `--request-rate` or after retries, whose pauses are wanted"
+        }
+        ReasonId::SendLateness => "p99 of `held_back_ms`",
+        ReasonId::CpuBusy => "`thread_busy_ratio`",
+        ReasonId::LoopLag => {
+            "p99 of `loop_lag_ms`; against the median ITL where the client stamps by itself, for the lag is then in every time"
+        }
+        ReasonId::Stall => "`loop_lag_max_ms`",
+        ReasonId::FirstTokenDelay => "p99 of `first_token_delay_ms`, which no TTFT contains",
+        ReasonId::EventDelay => "p99 of `client_delay_ms`",
+        ReasonId::Capacity => "`capacity_ratio`",
+        ReasonId::RecordWaits => "`record_waits` / `attempts`",
+        ReasonId::UserStamps => "`kernel_stamped_ratio`",
+        ReasonId::ServerGap => "median of `server_gap_ms`",
+        ReasonId::FewRequests => "`completed`",
+        ReasonId::FailedRequests => "`failed` / (`completed` + `failed`)",
+        ReasonId::CutRequests => "`cancelled`",
+        ReasonId::UnfinishedConversations => {
+            "`unfinished_conversations` and `failed_conversations`, of those begun"
+        }
+        ReasonId::Interrupted => "the run ended by Ctrl-C, SIGTERM or a crash",
+    }
+}
+
+/// From where on it is a caution, and from where on the client limited the run.
+fn limits(id: ReasonId) -> (String, String) {
+    let shares = |limits: Limits| (percent(limits.caution), percent(limits.limited));
+    let delays = |limits: DelayLimits, server: &str| {
+        let one = |ratio: f64, floor: f64| {
+            if ratio.is_finite() {
+                format!("{} of {server}, at least {floor} ms", percent(ratio))
+            } else {
+                "–".to_owned()
+            }
+        };
+        (
+            one(limits.ratio.caution, limits.floor_ms.caution),
+            one(limits.ratio.limited, limits.floor_ms.limited),
+        )
+    };
+    let never = |caution: String| (caution, "–".to_owned());
+    match id {
+        ReasonId::Concurrency => shares(IDLE_RATIO),
+        ReasonId::SendLateness => delays(HELD_BACK, "TTFT"),
+        ReasonId::CpuBusy => shares(THREAD_BUSY_RATIO),
+        ReasonId::LoopLag => {
+            let (kernel, user) = (delays(LOOP_LAG_KERNEL, "TTFT"), delays(LOOP_LAG_USER, "ITL"));
+            let both = |kernel, user| format!("{kernel}; own stamps: {user}");
+            (both(kernel.0, user.0), both(kernel.1, user.1))
+        }
+        ReasonId::Stall => delays(STALL, "TTFT"),
+        ReasonId::FirstTokenDelay => delays(FIRST_TOKEN_DELAY, "TTFT"),
+        ReasonId::EventDelay => delays(EVENT_DELAY, "ITL"),
+        ReasonId::Capacity => shares(CAPACITY_RATIO),
+        ReasonId::RecordWaits => shares(RECORD_WAIT_RATIO),
+        ReasonId::UserStamps => never(format!("below {}", percent(KERNEL_STAMPED_RATIO))),
+        ReasonId::ServerGap => delays(SERVER_GAP, "TTFT"),
+        ReasonId::FewRequests => never(format!("below {REQUESTS_MIN}")),
+        ReasonId::FailedRequests => never(percent(FAILED_RATIO)),
+        ReasonId::CutRequests => never("0".to_owned()),
+        ReasonId::UnfinishedConversations => never(percent(UNFINISHED_RATIO)),
+        ReasonId::Interrupted => never("always".to_owned()),
+    }
+}
+
+const fn advice(id: ReasonId) -> &'static str {
+    match id {
+        ReasonId::Concurrency => {
+            "give the client more cores (`--threads`), or a machine of its own; with connections made anew each time look at the server's keep-alive"
+        }
+        ReasonId::SendLateness => {
+            "more `--threads`; for a start together `--connections-warm`; fewer clients"
+        }
+        ReasonId::CpuBusy => "more `--threads`, up to the cores of the machine; then more machines",
+        ReasonId::LoopLag => {
+            "stop what else runs on the machine, raise the container's CPU limit, keep the server off the client's cores"
+        }
+        ReasonId::Stall => {
+            "look for what stopped the process: a suspended machine, a CPU limit, a full disk"
+        }
+        ReasonId::FirstTokenDelay | ReasonId::EventDelay => {
+            "as for `loop_lag`; with `cpu_busy` beside it, as for that"
+        }
+        ReasonId::Capacity => "as for `cpu_busy`; `turnbench selfcheck` says what would help",
+        ReasonId::RecordWaits => "a faster disk for `--run-dir`",
+        ReasonId::UserStamps => {
+            "run the client on Linux; then the delay is measured and in no time"
+        }
+        ReasonId::ServerGap => {
+            "measure beside the server, without the proxy: what remains is the server's HTTP front"
+        }
+        ReasonId::FewRequests => "more conversations",
+        ReasonId::FailedRequests => "see the failures above; retries (`--max-retries`) hide none",
+        ReasonId::CutRequests => "let the run end by itself; no early stop",
+        ReasonId::UnfinishedConversations => {
+            "no early stop, a larger `--max-num-requests`, or none"
+        }
+        ReasonId::Interrupted => "let it end",
+    }
+}
+
+fn percent(ratio: f64) -> String {
+    format!("{} %", (ratio * 1e6).round() / 1e4)
+}

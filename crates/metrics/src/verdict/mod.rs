@@ -1,0 +1,81 @@
+//! Whether a run's numbers are the server's or the client's: its verdict on itself.
+//!
+//! Pure: from numbers already in the report. Limits stand in `thresholds`, what each reason is in
+//! `rules`, what to do about it in `guide`.
+
+mod guide;
+mod reason;
+mod rules;
+mod thresholds;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use turnbench_model::Plan;
+
+pub(crate) use guide::push_guide;
+pub use reason::{Reason, ReasonId};
+
+use crate::{ClientTrust, Counts};
+
+/// How far a run's numbers can be trusted, and why not further.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// The level of the weightiest reason.
+    pub level: Level,
+    /// What speaks against the numbers, the weightiest first; empty when trustworthy.
+    pub reasons: Vec<Reason>,
+}
+
+/// How far a run's numbers can be trusted.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Nothing speaks against them.
+    #[default]
+    Trustworthy,
+    /// Some of them say less than they seem to.
+    Caution,
+    /// The client, not the server, made some of them.
+    ClientLimited,
+}
+
+impl Level {
+    /// The name used in JSON and on the terminal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trustworthy => "trustworthy",
+            Self::Caution => "caution",
+            Self::ClientLimited => "client-limited",
+        }
+    }
+}
+
+/// What a verdict is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) counts: &'a Counts,
+    pub(crate) client: &'a ClientTrust,
+    /// Median of `ttft_raw_ms`; of `latency_ms` where answers were not streamed.
+    pub(crate) response_p50_ms: Option<f64>,
+    /// Median of `itl_ms`.
+    pub(crate) itl_p50_ms: Option<f64>,
+}
+
+impl Verdict {
+    /// Judges. The same evidence gives the same verdict.
+    pub(crate) fn of(evidence: &Evidence<'_>) -> Self {
+        let mut reasons: Vec<Reason> =
+            rules::RULES.iter().filter_map(|rule| rule(evidence)).collect();
+        reasons.sort_by_key(|reason| (std::cmp::Reverse(reason.level), reason.id));
+        let level = reasons.first().map_or(Level::Trustworthy, |reason| reason.level);
+        Self { level, reasons }
+    }
+
+    /// The reason of this kind, if there is one.
+    pub fn reason(&self, id: ReasonId) -> Option<&Reason> {
+        self.reasons.iter().find(|reason| reason.id == id)
+    }
+}

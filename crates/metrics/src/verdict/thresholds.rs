@@ -1,0 +1,139 @@
+//! Every limit of the verdict, each with its reason. A number on a limit is still good.
+
+/// From where on a number is worth a caution, and from where on the client limited the run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Limits {
+    pub(super) caution: f64,
+    pub(super) limited: f64,
+}
+
+/// A delay is held against a time that the server took; below the floor it is never worth a word,
+/// however fast the server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct DelayLimits {
+    /// As a share of the server's time.
+    pub(super) ratio: Limits,
+    /// In ms.
+    pub(super) floor_ms: Limits,
+}
+
+impl DelayLimits {
+    /// The limits in ms against a server that took `server_ms`.
+    pub(super) fn against(self, server_ms: f64) -> Limits {
+        Limits {
+            caution: (self.ratio.caution * server_ms).max(self.floor_ms.caution),
+            limited: (self.ratio.limited * server_ms).max(self.floor_ms.limited),
+        }
+    }
+}
+
+/// Share of the clients' time without a request in flight.
+///
+/// Below 10 % the load is what was asked for, as near as two runs of a real server agree. Above
+/// 50 % the server waited for the client more than the client for the server: rates and
+/// concurrency are the client's.
+pub(super) const IDLE_RATIO: Limits = Limits { caution: 0.1, limited: 0.5 };
+
+/// p99 of the time for which the client held requests back, against the median answer's TTFT.
+///
+/// It is in no TTFT, but in `ttft_intended_ms`, and requests that were to be sent together were
+/// not. A tenth of the TTFT is about what its own 95 % interval spans in a run of some hundred
+/// requests; a whole TTFT means that the client took as long as the server. Timers and a loaded
+/// scheduler are easily 1 ms late.
+pub(super) const HELD_BACK: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 0.1, limited: 1.0 },
+    floor_ms: Limits { caution: 2.0, limited: 20.0 },
+};
+
+/// p99 of the time for which first tokens lay in the kernel, against the median TTFT.
+///
+/// The kernel's stamp keeps it out of every time, so that alone it never makes a run
+/// client-limited; it shows how near the client is to its limit. 5 ms is what a busy but healthy
+/// scheduler does to a process now and then.
+pub(super) const FIRST_TOKEN_DELAY: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 0.1, limited: f64::INFINITY },
+    floor_ms: Limits { caution: 5.0, limited: f64::INFINITY },
+};
+
+/// p99 of the time for which events lay in the kernel, against the median ITL.
+///
+/// Once an event is read after the next one arrived, events queue up in front of the client. Its
+/// numbers still come from the kernel, but where two arrive in one read they share a stamp.
+pub(super) const EVENT_DELAY: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 1.0, limited: f64::INFINITY },
+    floor_ms: Limits { caution: 5.0, limited: f64::INFINITY },
+};
+
+/// p99 of the event loops' lag, against the median TTFT, where the kernel stamps.
+///
+/// The lag then delays sends only. Up to 1.1 ms is the timer's own grain.
+pub(super) const LOOP_LAG_KERNEL: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 0.2, limited: 1.0 },
+    floor_ms: Limits { caution: 5.0, limited: 50.0 },
+};
+
+/// p99 of the event loops' lag, against the median ITL (TTFT where there is none), where the
+/// client stamps by itself.
+///
+/// The lag is then inside every time: at half an ITL gaps are off by half, at five ITLs they say
+/// more about the client than about the server.
+pub(super) const LOOP_LAG_USER: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 0.5, limited: 5.0 },
+    floor_ms: Limits { caution: 3.0, limited: 20.0 },
+};
+
+/// The single worst lag of an event loop, against the median TTFT.
+///
+/// One stall is in no p99 of a long run, but everything in flight stood still with it. 100 ms is
+/// far beyond what a scheduler does to a thread that has a core.
+pub(super) const STALL: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 1.0, limited: f64::INFINITY },
+    floor_ms: Limits { caution: 100.0, limited: f64::INFINITY },
+};
+
+/// CPU share of the client's busiest thread.
+///
+/// Queues in front of a server with random arrivals grow as `1 / (1 - load)`: five times the
+/// service time at 80 %, twenty times at 95 %, where hardly anything waits for the server.
+pub(super) const THREAD_BUSY_RATIO: Limits = Limits { caution: 0.8, limited: 0.95 };
+
+/// Share of what the machine carried in `turnbench selfcheck`.
+///
+/// A selfcheck sends little and reads much; a real run has longer bodies and other processes beside
+/// it. Half of the capacity leaves room for both; at nine tenths there is none.
+pub(super) const CAPACITY_RATIO: Limits = Limits { caution: 0.5, limited: 0.9 };
+
+/// Share of records that waited for the recorder, each with its whole thread behind it.
+///
+/// Any wait is a disk slower than the run; one in ten paces it.
+pub(super) const RECORD_WAIT_RATIO: Limits = Limits { caution: 0.0, limited: 0.1 };
+
+/// Lowest share of first tokens that the kernel stamped.
+///
+/// Below it even p99 can come from the client's own stamps, late by an unknown delay. A single
+/// one without a stamp happens: the kernel begins to stamp some ms after it was asked to.
+pub(super) const KERNEL_STAMPED_RATIO: f64 = 0.99;
+
+/// Completed requests from which a p99 is shown; with fewer, medians have wide intervals too.
+pub(super) const REQUESTS_MIN: u64 = 100;
+
+/// Share of requests that failed.
+///
+/// What failed is in no percentile, and it is seldom the fast that fail: one in a thousand is a
+/// tenth of all that p99 stands on.
+pub(super) const FAILED_RATIO: f64 = 0.001;
+
+/// Share of begun conversations without their last turns.
+///
+/// Later turns have the longest prompts and the most to reuse; a tenth of them missing moves means
+/// by as much.
+pub(super) const UNFINISHED_RATIO: f64 = 0.1;
+
+/// Median of the client's TTFT minus the server's own, against the median TTFT.
+///
+/// A fifth of the TTFT outside the server's own account is the network's, a proxy's or its HTTP
+/// front's, and no tuning of the model server moves it. 2 ms is a network across one site.
+pub(super) const SERVER_GAP: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 0.2, limited: f64::INFINITY },
+    floor_ms: Limits { caution: 2.0, limited: f64::INFINITY },
+};

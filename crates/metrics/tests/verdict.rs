@@ -1,0 +1,248 @@
+//! What the verdict makes of records. That real runs provoke it is tested with the binary.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod support;
+
+use support::records::{build_as, completed, failed, plan};
+use turnbench_metrics::{
+    Capacity, ConversationCounts, Environment, Level, Reason, ReasonId, RunFacts, RunReport,
+};
+use turnbench_model::{
+    FailureKind, Nanos, Plan, Received, RequestRecord, ServerTimes, ShardFacts, StampSource,
+};
+
+/// 120 requests of 4 clients one after another, of a healthy run: 50 ms to the first token, ten
+/// tokens at 10 ms, read 20 µs after their arrival.
+fn healthy() -> Vec<RequestRecord> {
+    let request = |index: u32| {
+        let (client, round) = (index % 4, u64::from(index / 4));
+        let mut record = completed("a", 1, 1_000 + round * 145, 50, None);
+        record.client = client;
+        record.conversation = index;
+        record.stamps.intended_ns = record.stamps.sent_ns.unwrap() - Nanos(80_000);
+        record.stamps.built_ns = record.stamps.sent_ns;
+        late(&mut record, Nanos(20_000));
+        record
+    };
+    (0..120).map(request).collect()
+}
+
+/// Has the kernel stamp everything, and the client read it so much later.
+fn late(record: &mut RequestRecord, delay: Nanos) {
+    let first = record.stamps.first_token.unwrap();
+    record.stamps.first_token =
+        Some(Received { read_ns: first.at_ns + delay, source: StampSource::Kernel, ..first });
+    record.answer.chunk_delays_ns = vec![delay; record.answer.chunks_ns.len()];
+}
+
+fn report_of(
+    plan: &Plan,
+    records: &[RequestRecord],
+    facts: RunFacts,
+    own: &Environment,
+) -> RunReport {
+    let total = records.len() as u64;
+    let conversations = match facts.conversations.total {
+        0 => ConversationCounts { total, finished: total, ..Default::default() },
+        _ => facts.conversations,
+    };
+    build_as(plan, records, own, &RunFacts { conversations, ..facts })
+}
+
+fn report(records: &[RequestRecord], facts: RunFacts) -> RunReport {
+    let mut plan = plan();
+    plan.load.num_clients = 4;
+    report_of(&plan, records, facts, &Environment::default())
+}
+
+/// The only reason there is.
+fn only(report: &RunReport, id: ReasonId, level: Level) -> Reason {
+    let verdict = &report.verdict;
+    assert_eq!(verdict.level, level, "{verdict:?}");
+    assert_eq!(verdict.reasons.iter().map(|reason| reason.id).collect::<Vec<_>>(), [id]);
+    assert!(!verdict.reasons[0].touches.is_empty());
+    verdict.reasons[0].clone()
+}
+
+fn shard(busy: f64, lags_ms: &[u64]) -> RunFacts {
+    let wall = Nanos::from_millis(4_000);
+    RunFacts {
+        shards: vec![ShardFacts {
+            wall_ns: wall,
+            cpu_ns: Some(Nanos((wall.0 as f64 * busy) as u64)),
+            loop_lags_ns: lags_ms.iter().copied().map(Nanos::from_millis).collect(),
+            loop_lag_max_ns: Nanos::from_millis(lags_ms.iter().copied().max().unwrap_or(0)),
+            ..ShardFacts::default()
+        }],
+        ..RunFacts::default()
+    }
+}
+
+#[test]
+fn a_healthy_run_is_trustworthy() {
+    let report = report(&healthy(), shard(0.3, &[1; 40]));
+    assert_eq!(report.verdict.level, Level::Trustworthy, "{:?}", report.verdict);
+    assert!(report.verdict.reasons.is_empty());
+    assert_eq!(report.client.concurrency_asked, 4);
+    assert_eq!(report.client.concurrency_peak, 4);
+    let mean = report.client.concurrency_mean.unwrap();
+    assert!(mean > 3.8 && mean < 4.0, "{mean}");
+}
+
+#[test]
+fn clients_that_wait_for_themselves_did_not_reach_the_load() {
+    let slowed = |step: u64| {
+        let mut records = healthy();
+        for (index, record) in records.iter_mut().enumerate() {
+            let later = Nanos::from_millis(index as u64 / 4 * step);
+            let stamps = &mut record.stamps;
+            stamps.intended_ns = stamps.intended_ns + later;
+            stamps.built_ns = stamps.built_ns.map(|at| at + later);
+            stamps.sent_ns = stamps.sent_ns.map(|at| at + later);
+            for stamp in [&mut stamps.first_token, &mut stamps.last_token, &mut stamps.end] {
+                *stamp = stamp.map(|stamp| Received {
+                    at_ns: stamp.at_ns + later,
+                    read_ns: stamp.read_ns + later,
+                    ..stamp
+                });
+            }
+        }
+        report(&records, RunFacts::default())
+    };
+    let reason = only(&slowed(40), ReasonId::Concurrency, Level::Caution);
+    assert!(reason.value > 0.2 && reason.value < 0.25, "{reason:?}");
+    assert_eq!(reason.threshold, 0.1);
+    only(&slowed(200), ReasonId::Concurrency, Level::ClientLimited);
+
+    // Pauses that were asked for are no fault.
+    let mut paused = plan();
+    paused.load.num_clients = 8;
+    paused.load.request_rate = 2.0;
+    let report = report_of(&paused, &healthy(), RunFacts::default(), &Environment::default());
+    assert_eq!(report.verdict.level, Level::Trustworthy, "{:?}", report.verdict);
+}
+
+#[test]
+fn late_sends_are_held_against_ttft_and_connections_are_not_counted() {
+    let sent_late = |late_ms: u64, connecting_ms: u64| {
+        let mut records = healthy();
+        for record in &mut records {
+            let sent = record.stamps.sent_ns.unwrap();
+            record.stamps.intended_ns = sent - Nanos::from_millis(late_ms);
+            if connecting_ms > 0 {
+                record.stamps.connect_ns = Some(sent - Nanos::from_millis(connecting_ms));
+                record.stamps.connected_ns = Some(sent);
+            }
+        }
+        report(&records, RunFacts::default())
+    };
+    let reason = only(&sent_late(8, 0), ReasonId::SendLateness, Level::Caution);
+    assert_eq!((reason.value, reason.threshold, reason.unit.as_str()), (8.0, 5.0, "ms"));
+    only(&sent_late(60, 0), ReasonId::SendLateness, Level::ClientLimited);
+    assert_eq!(sent_late(60, 58).verdict.level, Level::Trustworthy);
+}
+
+#[test]
+fn what_the_kernel_stamped_is_never_worth_more_than_a_caution() {
+    let mut records = healthy();
+    for record in &mut records {
+        late(record, Nanos::from_millis(500));
+    }
+    let verdict = report(&records, RunFacts::default()).verdict;
+    let ids: Vec<ReasonId> = verdict.reasons.iter().map(|reason| reason.id).collect();
+    assert_eq!(ids, [ReasonId::FirstTokenDelay, ReasonId::EventDelay]);
+    assert_eq!(verdict.level, Level::Caution);
+}
+
+#[test]
+fn without_the_kernels_stamps_a_lag_is_inside_the_times() {
+    let mut records = healthy();
+    let lagging = shard(0.3, &[12; 40]);
+    only(&report(&records, lagging.clone()), ReasonId::LoopLag, Level::Caution);
+    for record in &mut records {
+        record.stamps.first_token = record.stamps.first_token.map(|one| Received::user(one.at_ns));
+    }
+    let verdict = report(&records, RunFacts::default()).verdict;
+    assert_eq!(verdict.reasons[0].id, ReasonId::UserStamps);
+    let verdict = report(&records, shard(0.3, &[70; 40])).verdict;
+    assert_eq!(verdict.level, Level::ClientLimited);
+    let lag = verdict.reason(ReasonId::LoopLag).unwrap();
+    assert!(lag.touches.contains(&"itl_ms".to_owned()), "{lag:?}");
+}
+
+#[test]
+fn threads_and_stalls_are_judged() {
+    only(&report(&healthy(), shard(0.9, &[])), ReasonId::CpuBusy, Level::Caution);
+    only(&report(&healthy(), shard(0.99, &[])), ReasonId::CpuBusy, Level::ClientLimited);
+    let mut lags = vec![1; 400];
+    lags[7] = 300;
+    only(&report(&healthy(), shard(0.2, &lags)), ReasonId::Stall, Level::Caution);
+    // A thread that hardly ran is not judged.
+    let mut short = shard(1.0, &[]);
+    short.shards[0].wall_ns = Nanos::from_millis(100);
+    assert_eq!(report(&healthy(), short).verdict.level, Level::Trustworthy);
+}
+
+#[test]
+fn the_share_of_capacity_is_what_selfcheck_measured_against_what_was_done() {
+    // 120 requests of 10 events in 4.3 s.
+    let own = |cpu_ns_per_event| Environment {
+        capacity: Some(Capacity { cpu_ns_per_event, cpu_ns_per_request: 0.0 }),
+        ..Environment::default()
+    };
+    let mut plan = plan();
+    plan.load.num_clients = 4;
+    let with = |cost| report_of(&plan, &healthy(), RunFacts::default(), &own(cost));
+    assert_eq!(with(3_000.0).verdict.level, Level::Trustworthy);
+    only(&with(2_400_000.0), ReasonId::Capacity, Level::Caution);
+    only(&with(4_000_000.0), ReasonId::Capacity, Level::ClientLimited);
+}
+
+#[test]
+fn a_gap_to_the_servers_own_ttft_is_not_the_clients() {
+    let mut records = healthy();
+    for record in &mut records {
+        record.server_times =
+            Some(ServerTimes { time_to_first_token_ms: Some(30.0), ..ServerTimes::default() });
+    }
+    let found = report(&records, RunFacts::default());
+    let reason = only(&found, ReasonId::ServerGap, Level::Caution);
+    assert_eq!(reason.value, 20.0);
+    assert!(reason.text.contains("not the client"), "{}", reason.text);
+    assert_eq!(found.client.server_gap_ms.max, Some(20.0));
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let few = &healthy()[..40];
+    only(&report(few, RunFacts::default()), ReasonId::FewRequests, Level::Caution);
+
+    let waits = |record_waits| RunFacts { record_waits, ..RunFacts::default() };
+    only(&report(&healthy(), waits(1)), ReasonId::RecordWaits, Level::Caution);
+    only(&report(&healthy(), waits(30)), ReasonId::RecordWaits, Level::ClientLimited);
+
+    let interrupted = RunFacts { interrupted: true, ..RunFacts::default() };
+    only(&report(&healthy(), interrupted), ReasonId::Interrupted, Level::Caution);
+
+    let with_failure = |kind| {
+        let mut records = healthy();
+        let mut lost = failed(kind, 1, true);
+        lost.stamps.sent_ns = records[0].stamps.sent_ns;
+        lost.stamps.intended_ns = records[0].stamps.intended_ns;
+        records.push(lost);
+        report(&records, RunFacts::default())
+    };
+    only(&with_failure(FailureKind::Timeout), ReasonId::FailedRequests, Level::Caution);
+    only(&with_failure(FailureKind::Cancelled), ReasonId::CutRequests, Level::Caution);
+
+    let open =
+        ConversationCounts { total: 120, finished: 90, unfinished: 30, ..Default::default() };
+    let open = RunFacts { conversations: open, ..RunFacts::default() };
+    only(&report(&healthy(), open), ReasonId::UnfinishedConversations, Level::Caution);
+}
+
+#[test]
+fn a_run_in_which_nothing_was_sent_is_no_result() {
+    only(&report(&[], RunFacts::default()), ReasonId::FewRequests, Level::Caution);
+}

@@ -1,0 +1,27 @@
+use turnbench_metrics::{Level, Reason, RunReport};
+
+use super::lines::{labelled, wrapped};
+
+/// How far the numbers can be trusted, and each reason why not further, with what it touches.
+pub fn verdict_text(report: &RunReport) -> String {
+    let verdict = &report.verdict;
+    let mut text = match verdict.level {
+        Level::Trustworthy => {
+            labelled("verdict", "trustworthy: nothing says that the client made these numbers")
+        }
+        Level::Caution => labelled("verdict", "caution: some numbers say less than they seem to"),
+        Level::ClientLimited => {
+            labelled("verdict", "client-limited: the client, not the server, made some numbers")
+        }
+    };
+    for reason in &verdict.reasons {
+        text.push_str(&wrapped("  ", &reason_text(reason, verdict.level), 4));
+    }
+    text
+}
+
+fn reason_text(reason: &Reason, level: Level) -> String {
+    let only = if reason.level < level { " (caution)" } else { "" };
+    let touches = reason.touches.join(", ");
+    format!("{}{only}: {}; touches {touches}", reason.id.name(), reason.text)
+}
