@@ -16,6 +16,8 @@
 //! files appear whole (written beside and renamed), and a reader drops the last line of a `.jsonl`
 //! file if it was cut.
 //!
+//! A `.jsonl` file is written and read line by line, so that neither takes memory for all of it.
+//!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let parent = tempfile::tempdir()?;
@@ -33,11 +35,15 @@
 
 mod error;
 mod json_lines;
+mod lines_writer;
 mod run_dir;
+mod written_lines;
 
 pub use error::RunDirError;
-pub use json_lines::{JsonLines, LinesWriter};
+pub use json_lines::{BadLines, JsonLines, Line, LinePlace};
+pub use lines_writer::LinesWriter;
 pub use run_dir::{
     ENVIRONMENT_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RUN_FACTS_FILE, RunDir,
     TOKEN_COUNTS_FILE,
 };
+pub use written_lines::WrittenLines;

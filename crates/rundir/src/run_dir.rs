@@ -1,10 +1,11 @@
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::written_lines::READ_BYTES;
 use crate::{JsonLines, LinesWriter, RunDirError};
 
 /// The resolved plan.
@@ -131,9 +132,16 @@ impl RunDir {
     /// Reads a file of JSON lines; a file that was never written reads as empty.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub fn read_lines<T: DeserializeOwned>(&self, file: &str) -> Result<JsonLines<T>, RunDirError> {
-        JsonLines::read(&self.path.join(file))
+    /// When it cannot be opened.
+    pub fn read_lines(&self, file: &str) -> Result<JsonLines<'static>, RunDirError> {
+        let path = self.path.join(file);
+        match fs::File::open(&path) {
+            Ok(file) => Ok(JsonLines::new(&path, BufReader::with_capacity(READ_BYTES, file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(JsonLines::new(&path, io::empty()))
+            }
+            Err(error) => Err(RunDirError::io("read", &path)(error)),
+        }
     }
 }
 

@@ -56,7 +56,7 @@ pub use inspect::{InspectOptions, inspect};
 pub use number::Number;
 pub use sharegpt::{ConversationTable, Converted, Dump, MergedDump, ReferenceRules};
 pub use stats::conversation_stats;
-pub use token_counts::{CountOptions, count_tokens, message_tokens};
+pub use token_counts::{CountOptions, TokenCounter, message_tokens, server_counted};
 pub use tokenizer::{
     BuiltinTokenizer, DecodeCleanup, HfTokenizer, HubSettings, JinjaTemplate, LoadError, Loaded,
     TokenizerSpec, load_tokenizer, load_tokenizer_with,
