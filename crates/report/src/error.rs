@@ -12,7 +12,10 @@ pub enum ReportError {
         #[source]
         source: rust_xlsxwriter::XlsxError,
     },
-    /// A value has no JSON form.
+    /// The file that was written to refused.
+    #[error(transparent)]
+    Write(#[from] std::io::Error),
+    /// A value has no JSON form; never in practice.
     #[error("the {what} cannot be written as json")]
     Json {
         /// What was to be written.

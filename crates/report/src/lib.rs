@@ -2,7 +2,7 @@
 //!
 //! Floor 2 of the workspace: imports the model and the metrics. It computes no metric (everything
 //! comes from a [`RunReport`](turnbench_metrics::RunReport) or its rows), reads no clock, opens no
-//! file and prints nothing: functions return text or bytes.
+//! file and prints nothing: functions return text or bytes, or write to what they are given.
 //!
 //! ```
 //! use turnbench_report::{ReferenceStyle, conversations_text};
@@ -17,7 +17,7 @@ mod terminal;
 
 pub use error::ReportError;
 pub use export::{
-    StatsKeys, Workbook, conversations_json, failed_requests_json, failed_requests_path,
+    ConversationsJson, FailedRequestsJson, StatsKeys, Workbook, failed_requests_path,
     run_report_json, stats_json, workbook_file_name, workload_json,
 };
 pub use terminal::{

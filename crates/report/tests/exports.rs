@@ -14,9 +14,33 @@ use support::{case_rows, cases, synthetic_rows};
 use turnbench_metrics::{FailedRequest, RequestRow, SummaryOptions, summarize};
 use turnbench_model::{Content, Conversation, FailureKind, Message};
 use turnbench_report::{
-    Parameters, StatsKeys, Workbook, conversations_json, failed_requests_json,
-    failed_requests_path, stats_json, workbook_file_name,
+    ConversationsJson, FailedRequestsJson, Parameters, StatsKeys, Workbook, failed_requests_path,
+    stats_json, workbook_file_name,
 };
+
+/// What is written to a file.
+fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn stats_text(rows: &[RequestRow], keys: StatsKeys) -> String {
+    text(|out| stats_json(rows, keys, out).unwrap())
+}
+
+fn conversations_text(finished: &[Conversation], unfinished: &[Conversation]) -> String {
+    text(|out| {
+        let mut list = ConversationsJson::new(out);
+        for conversation in finished {
+            list.finished(conversation).unwrap();
+        }
+        for conversation in unfinished {
+            list.unfinished(conversation).unwrap();
+        }
+        list.end().unwrap();
+    })
+}
 
 fn parameters() -> Parameters {
     Parameters {
@@ -139,9 +163,9 @@ fn statistics_are_written_as_the_reference_writes_them() {
     "client_id": 0
   }
 ]"#;
-    assert_eq!(stats_json(&rows, StatsKeys::Reference).unwrap(), expect);
-    assert_eq!(stats_json(&[], StatsKeys::Reference).unwrap(), "[]");
-    let all = stats_json(&rows, StatsKeys::All).unwrap();
+    assert_eq!(stats_text(&rows, StatsKeys::Reference), expect);
+    assert_eq!(stats_text(&[], StatsKeys::Reference), "[]");
+    let all = stats_text(&rows, StatsKeys::All);
     assert!(all.starts_with(&expect[..expect.len() - "\n  }\n]".len()]));
     assert!(all.contains("\"cached_tokens\": null"));
 }
@@ -160,7 +184,11 @@ fn failed_requests_go_to_a_file_of_their_own() {
         status: Some(503),
         message: "é".to_owned(),
     };
-    let text = failed_requests_json(&[failed]).unwrap();
+    let text = text(|out| {
+        let mut list = FailedRequestsJson::new(out);
+        list.push(&failed).unwrap();
+        list.end().unwrap();
+    });
     assert!(text.contains("\"error\": \"http_status\",\n    \"status\": 503,"), "{text}");
     assert!(text.contains("\"message\": \"\\u00e9\""), "{text}");
     let path = failed_requests_path(Path::new("out/stats.json"));
@@ -189,9 +217,9 @@ fn conversations_are_written_as_the_reference_writes_them() {
         ]
     }
 ]"#;
-    assert_eq!(conversations_json(&[conversation("conv_a")], &[]).unwrap(), expect);
-    assert_eq!(conversations_json(&[], &[]).unwrap(), "[]");
-    let both = conversations_json(&[conversation("a")], &[conversation("b")]).unwrap();
+    assert_eq!(conversations_text(&[conversation("conv_a")], &[]), expect);
+    assert_eq!(conversations_text(&[], &[]), "[]");
+    let both = conversations_text(&[conversation("a")], &[conversation("b")]);
     let both: Value = serde_json::from_str(&both).unwrap();
     assert_eq!(both[0].get("finished"), None);
     assert_eq!(both[1]["finished"], json!(false));
@@ -203,7 +231,7 @@ fn a_written_conversation_reads_back() {
     message.content = Content::Null;
     message.extra.insert("tool_calls".to_owned(), json!([{"id": "t"}]));
     let conversation = Conversation::new("c", vec![message]);
-    let text = conversations_json(std::slice::from_ref(&conversation), &[]).unwrap();
+    let text = conversations_text(std::slice::from_ref(&conversation), &[]);
     let read: Vec<Conversation> = serde_json::from_str(&text).unwrap();
     assert_eq!(read, [conversation]);
 }

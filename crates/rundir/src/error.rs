@@ -45,7 +45,7 @@ pub enum RunDirError {
     /// The operating system refused.
     #[error("cannot {action} '{}'", path.display())]
     Io {
-        /// What was tried: "create", "write", "read".
+        /// What was tried: "create", "write", "read", "remove".
         action: &'static str,
         /// On which file.
         path: PathBuf,

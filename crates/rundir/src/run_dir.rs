@@ -121,6 +121,18 @@ impl RunDir {
         })
     }
 
+    /// Removes a file, if it is there.
+    ///
+    /// # Errors
+    /// When that is refused.
+    pub fn remove(&self, file: &str) -> Result<(), RunDirError> {
+        let path = self.path.join(file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            result => result.map_err(RunDirError::io("remove", &path)),
+        }
+    }
+
     /// Opens a file of JSON lines for writing.
     ///
     /// # Errors

@@ -1,40 +1,55 @@
-use serde_json::{Value, json};
-use turnbench_model::python_json::to_python_json_indented;
-use turnbench_model::{Conversation, Message};
+use std::io::Write;
 
+use serde_json::{Value, json};
+use turnbench_model::Conversation;
+
+use super::list::{JsonList, to_value};
 use crate::ReportError;
 
 /// `--output-file`: the conversations with the server's answers, as Python's
-/// `json.dumps(conversations, indent=4)` writes them (ASCII, no line feed at the end).
+/// `json.dumps(conversations, indent=4)` writes them (ASCII, no line feed at the end), one after
+/// another, so that none has to be held.
 ///
 /// First the finished ones, in order of completion, with exactly the keys that the reference
 /// writes; then the unfinished ones with `"finished": false` (none in compatible mode). The file
 /// can be read back as an input file.
-///
-/// # Errors
-/// [`ReportError::Json`]; never in practice.
-pub fn conversations_json(
-    finished: &[Conversation],
-    unfinished: &[Conversation],
-) -> Result<String, ReportError> {
-    let mut list = Vec::with_capacity(finished.len() + unfinished.len());
-    for conversation in finished {
-        list.push(entry(conversation)?);
+#[derive(Debug)]
+pub struct ConversationsJson<W>(JsonList<W>);
+
+impl<W: Write> ConversationsJson<W> {
+    /// An empty list, to be written to `out`.
+    pub fn new(out: W) -> Self {
+        Self(JsonList::new(out, 4))
     }
-    for conversation in unfinished {
+
+    /// Writes a conversation that reached its end.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`].
+    pub fn finished(&mut self, conversation: &Conversation) -> Result<(), ReportError> {
+        Ok(self.0.push(entry(conversation)?)?)
+    }
+
+    /// Writes a conversation that did not.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`].
+    pub fn unfinished(&mut self, conversation: &Conversation) -> Result<(), ReportError> {
         let mut entry = entry(conversation)?;
         entry["finished"] = json!(false);
-        list.push(entry);
+        Ok(self.0.push(entry)?)
     }
-    Ok(to_python_json_indented(&Value::Array(list), 4))
+
+    /// Closes the list.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`].
+    pub fn end(self) -> Result<(), ReportError> {
+        Ok(self.0.end()?)
+    }
 }
 
 fn entry(conversation: &Conversation) -> Result<Value, ReportError> {
-    let messages: Result<Vec<Value>, _> = conversation.messages.iter().map(message).collect();
-    Ok(json!({"id": conversation.id, "messages": messages?}))
-}
-
-fn message(message: &Message) -> Result<Value, ReportError> {
-    serde_json::to_value(message)
-        .map_err(|source| ReportError::Json { what: "conversations", source })
+    let messages = to_value(&conversation.messages, "conversations")?;
+    Ok(json!({"id": conversation.id, "messages": messages}))
 }

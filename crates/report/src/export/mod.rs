@@ -1,14 +1,15 @@
-//! Files for people and programs. Every function returns the bytes; writing them is the
-//! caller's.
+//! Files for people and programs: bytes, or lists that are written entry by entry to whatever the
+//! caller opened.
 
 mod conversations;
 mod json;
+mod list;
 mod stats_json;
 mod workload_json;
 mod xlsx;
 
-pub use conversations::conversations_json;
+pub use conversations::ConversationsJson;
 pub use json::run_report_json;
-pub use stats_json::{StatsKeys, failed_requests_json, failed_requests_path, stats_json};
+pub use stats_json::{FailedRequestsJson, StatsKeys, failed_requests_path, stats_json};
 pub use workload_json::workload_json;
 pub use xlsx::{Workbook, workbook_file_name};

@@ -1,10 +1,10 @@
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use turnbench_metrics::{FailedRequest, RequestRow};
-use turnbench_model::python_json::to_python_json_indented;
 
+use super::list::{JsonList, to_value};
 use crate::ReportError;
 
 /// Keys that the reference writes, in its order. They are the first of a [`RequestRow`].
@@ -27,10 +27,17 @@ pub enum StatsKeys {
 /// ([`failed_requests_path`]).
 ///
 /// # Errors
-/// [`ReportError::Json`]; never in practice.
-pub fn stats_json(rows: &[RequestRow], keys: StatsKeys) -> Result<String, ReportError> {
-    let rows: Result<Vec<Value>, _> = rows.iter().map(|row| entry(row, keys)).collect();
-    Ok(to_python_json_indented(&Value::Array(rows?), 2))
+/// [`ReportError::Write`].
+pub fn stats_json(
+    rows: &[RequestRow],
+    keys: StatsKeys,
+    out: impl Write,
+) -> Result<(), ReportError> {
+    let mut list = JsonList::new(out, 2);
+    for row in rows {
+        list.push(entry(row, keys)?)?;
+    }
+    Ok(list.end()?)
 }
 
 /// The row as a JSON object.
@@ -44,13 +51,32 @@ pub(crate) fn entry(row: &RequestRow, keys: StatsKeys) -> Result<Value, ReportEr
     })
 }
 
-/// The failed attempts beside [`stats_json`], in the same form: one object each, with the kind
-/// under `error`.
-///
-/// # Errors
-/// [`ReportError::Json`]; never in practice.
-pub fn failed_requests_json(failed: &[FailedRequest]) -> Result<String, ReportError> {
-    Ok(to_python_json_indented(&to_value(failed, "failed requests")?, 2))
+/// The failed attempts beside [`stats_json`], in the same form, one after another: one object each,
+/// with the kind under `error`.
+#[derive(Debug)]
+pub struct FailedRequestsJson<W>(JsonList<W>);
+
+impl<W: Write> FailedRequestsJson<W> {
+    /// An empty list, to be written to `out`.
+    pub fn new(out: W) -> Self {
+        Self(JsonList::new(out, 2))
+    }
+
+    /// Writes a failed attempt.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`].
+    pub fn push(&mut self, failed: &FailedRequest) -> Result<(), ReportError> {
+        Ok(self.0.push(to_value(failed, "failed requests")?)?)
+    }
+
+    /// Closes the list.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`].
+    pub fn end(self) -> Result<(), ReportError> {
+        Ok(self.0.end()?)
+    }
 }
 
 /// Where failed attempts go: `DIR/NAME.failed.json` beside `DIR/NAME.json`.
@@ -58,8 +84,4 @@ pub fn failed_requests_path(stats: &Path) -> PathBuf {
     let mut name = stats.file_stem().unwrap_or_default().to_owned();
     name.push(".failed.json");
     stats.with_file_name(name)
-}
-
-fn to_value<T: Serialize + ?Sized>(value: &T, what: &'static str) -> Result<Value, ReportError> {
-    serde_json::to_value(value).map_err(|source| ReportError::Json { what, source })
 }

@@ -1,65 +1,83 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use turnbench_metrics::ConversationCounts;
 use turnbench_model::{Conversation, Message, Plan, RequestRecord};
+use turnbench_rundir::{LinePlace, RunDirError, WrittenLines};
 
-/// The conversations with the server's answers in place of the recorded ones.
-pub(crate) struct Answered {
-    conversations: Vec<Option<Conversation>>,
-}
+/// Where the records with complete answers are, by conversation.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerPlaces(BTreeMap<u32, Vec<LinePlace>>);
 
-impl Answered {
-    /// Puts the answers of the records into the workload, as they went into the history.
-    pub(crate) fn new(workload: &[Conversation], records: &[RequestRecord], plan: &Plan) -> Self {
-        let mut conversations: Vec<Option<Conversation>> =
-            workload.iter().cloned().map(Some).collect();
-        // Answers where none was recorded: conversation, place among its messages, answer.
-        let mut inserts: Vec<(usize, usize, Message)> = Vec::new();
-        for record in records.iter().filter(|record| record.outcome.is_completed()) {
-            let index = record.conversation as usize;
-            let Some(Some(conversation)) = conversations.get_mut(index) else { continue };
-            let spans = workload[index].turns(plan.request.turn_rules());
+impl AnswerPlaces {
+    /// Takes in a record, which is at `place`.
+    pub(crate) fn add(&mut self, record: &RequestRecord, place: LinePlace) {
+        if record.outcome.is_completed() {
+            self.0.entry(record.conversation).or_default().push(place);
+        }
+    }
+
+    /// A conversation with the server's answers in place of the recorded ones, as they went into
+    /// the history; `None` when the workload has no such conversation.
+    pub(crate) fn answered(
+        &self,
+        index: u32,
+        workload: &[Conversation],
+        records: &mut WrittenLines,
+        plan: &Plan,
+    ) -> Result<Option<Conversation>, RunDirError> {
+        let Some(recorded) = workload.get(index as usize) else { return Ok(None) };
+        let mut conversation = recorded.clone();
+        let spans = recorded.turns(plan.request.turn_rules());
+        // Answers where none was recorded: place among the messages, answer.
+        let mut inserts: Vec<(usize, Message)> = Vec::new();
+        for &place in self.0.get(&index).into_iter().flatten() {
+            let record: RequestRecord = records.read_at(place)?;
             let Some(span) = spans.get(record.turn as usize - 1) else { continue };
             let message = record.answer.to_message(plan.request.history_reasoning);
             match span.answer {
                 Some(_) if span.keeps_recorded => {}
                 Some(answer) => conversation.messages[answer] = message,
-                None => inserts.push((index, span.messages.end, message)),
+                None => inserts.push((span.messages.end, message)),
             }
         }
         // From the back, so that the places before stay where they are.
-        inserts.sort_by_key(|(_, place, _)| std::cmp::Reverse(*place));
-        for (index, place, message) in inserts {
-            if let Some(conversation) = &mut conversations[index] {
-                conversation.messages.insert(place, message);
-            }
+        inserts.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+        for (place, message) in inserts {
+            conversation.messages.insert(place, message);
         }
-        Self { conversations }
-    }
-
-    /// Takes these out, in this order.
-    pub(crate) fn take(&mut self, indices: &[u32]) -> Vec<Conversation> {
-        indices
-            .iter()
-            .filter_map(|&index| self.conversations.get_mut(index as usize)?.take())
-            .collect()
+        Ok(Some(conversation))
     }
 }
 
 /// What the records alone tell of the conversations, when the run did not live to say it.
-pub(crate) fn counts_from_records(records: &[RequestRecord], plan: &Plan) -> ConversationCounts {
-    let total = u64::from(plan.workload.conversations_count);
-    let begun: BTreeSet<u32> = records.iter().map(|record| record.conversation).collect();
-    let ended = |completed: bool| {
-        let ended = records.iter().filter(|record| record.ends_conversation);
-        ended.filter(|record| record.outcome.is_completed() == completed).count() as u64
-    };
-    let (begun, finished, failed) = (begun.len() as u64, ended(true), ended(false));
-    ConversationCounts {
-        total,
-        finished,
-        unfinished: begun.saturating_sub(finished + failed),
-        failed,
-        not_started: total.saturating_sub(begun),
+#[derive(Debug, Default)]
+pub(crate) struct ConversationTally {
+    begun: BTreeSet<u32>,
+    finished: u64,
+    failed: u64,
+}
+
+impl ConversationTally {
+    /// Takes in a record.
+    pub(crate) fn add(&mut self, record: &RequestRecord) {
+        self.begun.insert(record.conversation);
+        if record.ends_conversation {
+            let is_completed = record.outcome.is_completed();
+            self.finished += u64::from(is_completed);
+            self.failed += u64::from(!is_completed);
+        }
+    }
+
+    /// What became of all conversations.
+    pub(crate) fn counts(&self, plan: &Plan) -> ConversationCounts {
+        let total = u64::from(plan.workload.conversations_count);
+        let begun = self.begun.len() as u64;
+        ConversationCounts {
+            total,
+            finished: self.finished,
+            unfinished: begun.saturating_sub(self.finished + self.failed),
+            failed: self.failed,
+            not_started: total.saturating_sub(begun),
+        }
     }
 }

@@ -1,10 +1,12 @@
 use turnbench_metrics::{Environment, ReportBuilder, RunFacts};
-use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, RequestRecord, TokenCounts, TokenizerSource};
+use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, TokenCounts, TokenizerSource};
 use turnbench_rundir::{
-    ENVIRONMENT_FILE, JsonLines, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE, RunDir, TOKEN_COUNTS_FILE,
+    BadLines, ENVIRONMENT_FILE, Line, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE, RunDir, RunDirError,
+    TOKEN_COUNTS_FILE,
 };
 
-use super::{conversations, output, show};
+use super::conversations::ConversationTally;
+use super::{output, show};
 use crate::args::{OutputFormat, ReportArgs};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
@@ -18,11 +20,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
         .ok_or_else(|| Exit::usage("the run directory has no plan"))?;
     let environment: Environment =
         run_dir.read_json(ENVIRONMENT_FILE).or_usage()?.unwrap_or_default();
-    let records = run_dir.read_lines::<RequestRecord>(RECORDS_FILE).or_usage()?;
-    let mut counts = run_dir.read_lines::<TokenCounts>(TOKEN_COUNTS_FILE).or_usage()?.values;
-    if !records.bad_lines.is_empty() {
-        // Line by line they belong to the records, which are no longer in step.
-        counts.clear();
+    let mut read = Read::all(&run_dir, &plan, TokenCountsUse::LineByLine).or_usage()?;
+    if read.bad_lines.count > 0 {
+        // The counts belong to the records line by line, and these are no longer in step.
+        read = Read::all(&run_dir, &plan, TokenCountsUse::None).or_usage()?;
     }
     let facts: Option<RunFacts> = run_dir.read_json(RUN_FACTS_FILE).or_usage()?;
     if facts.is_none() {
@@ -32,19 +33,14 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
              made at the end of a run)",
         );
     }
-    warn_of_gaps(&run_dir, &plan, &records, counts.len());
+    read.warn_of_gaps(&run_dir, &plan);
     let mut facts = facts.unwrap_or_else(|| RunFacts {
-        conversations: conversations::counts_from_records(&records.values, &plan),
+        conversations: read.conversations.counts(&plan),
         interrupted: true,
         ..RunFacts::default()
     });
     facts.between_turns |= args.verbose;
-    let mut builder = ReportBuilder::new(&plan);
-    let none = TokenCounts::default();
-    for (index, record) in records.values.iter().enumerate() {
-        builder.add(record, counts.get(index).unwrap_or(&none));
-    }
-    let report = builder.report(&environment, &facts);
+    let report = read.builder.report(&environment, &facts);
     match args.format {
         OutputFormat::Json => output::print(&show::json(&report)?)?,
         OutputFormat::Table => output::print(&show::table(&report, &show::parameters(&plan)))?,
@@ -52,26 +48,84 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
     Ok(ExitCode::Done)
 }
 
-/// Says what is not there of what the run measured.
-fn warn_of_gaps(run_dir: &RunDir, plan: &Plan, records: &JsonLines<RequestRecord>, counts: usize) {
-    if !run_dir.path().join(RECORDS_FILE).exists() {
-        output::warn(format!(
-            "the run directory has no {RECORDS_FILE}: nothing is known of requests"
-        ));
+/// What the local token counts of a run directory are good for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum TokenCountsUse {
+    LineByLine,
+    None,
+}
+
+/// What a pass over the records leaves in memory.
+struct Read<'a> {
+    builder: ReportBuilder<'a>,
+    conversations: ConversationTally,
+    records_count: u64,
+    /// Records that have local token counts.
+    counted: u64,
+    is_cut: bool,
+    bad_lines: BadLines,
+}
+
+impl<'a> Read<'a> {
+    fn all(
+        run_dir: &RunDir,
+        plan: &'a Plan,
+        use_of_counts: TokenCountsUse,
+    ) -> Result<Self, RunDirError> {
+        let mut records = run_dir.read_lines(RECORDS_FILE)?;
+        let mut counts = run_dir.read_lines(TOKEN_COUNTS_FILE)?;
+        let mut read = Self {
+            builder: ReportBuilder::new(plan),
+            conversations: ConversationTally::default(),
+            records_count: 0,
+            counted: 0,
+            is_cut: false,
+            bad_lines: BadLines::default(),
+        };
+        while let Some(line) = records.read()? {
+            let Line::Value(record) = line else { continue };
+            let counted: Option<Line<TokenCounts>> = match use_of_counts {
+                TokenCountsUse::LineByLine => counts.read()?,
+                TokenCountsUse::None => None,
+            };
+            let tokens = match counted {
+                Some(Line::Value(tokens)) => {
+                    read.counted += 1;
+                    tokens
+                }
+                Some(Line::Bad) | None => TokenCounts::default(),
+            };
+            read.records_count += 1;
+            read.conversations.add(&record);
+            read.builder.add(&record, &tokens);
+        }
+        read.is_cut = records.is_cut();
+        read.bad_lines = records.bad_lines();
+        Ok(read)
     }
-    if records.cut {
-        output::warn("the last record was cut in writing and is left out");
-    }
-    if let Some(first) = records.bad_lines.first() {
-        output::warn(format!(
-            "{RECORDS_FILE} has {} damaged lines, the first is line {first}; they are left out",
-            records.bad_lines.len()
-        ));
-    }
-    if counts < records.values.len() && plan.workload.tokenizer != TokenizerSource::None {
-        output::warn(
-            "the local tokenizer's counts are missing; token numbers are the server's, or chunks",
-        );
+
+    /// Says what is not there of what the run measured.
+    fn warn_of_gaps(&self, run_dir: &RunDir, plan: &Plan) {
+        if !run_dir.path().join(RECORDS_FILE).exists() {
+            output::warn(format!(
+                "the run directory has no {RECORDS_FILE}: nothing is known of requests"
+            ));
+        }
+        if self.is_cut {
+            output::warn("the last record was cut in writing and is left out");
+        }
+        if let Some(first) = self.bad_lines.first {
+            output::warn(format!(
+                "{RECORDS_FILE} has {} damaged lines, the first is line {first}; they are left out",
+                self.bad_lines.count
+            ));
+        }
+        if self.counted < self.records_count && plan.workload.tokenizer != TokenizerSource::None {
+            output::warn(
+                "the local tokenizer's counts are missing; token numbers are the server's, or \
+                 chunks",
+            );
+        }
     }
 }
 

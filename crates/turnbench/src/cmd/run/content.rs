@@ -8,8 +8,8 @@ pub(crate) struct Content<'a> {
     conversations: &'a [Conversation],
     rules: TurnRules,
     reasoning: HistoryReasoning,
-    /// Answers so far, by conversation and turn.
-    answers: BTreeMap<(u32, u32), Message>,
+    /// Answers so far of the conversations under way, by turn.
+    answers: BTreeMap<u32, BTreeMap<u32, Message>>,
 }
 
 impl<'a> Content<'a> {
@@ -38,8 +38,11 @@ impl<'a> Content<'a> {
         if let Some(failure) = record.outcome.failure() {
             let _ = writeln!(text, "failed: {}: {}", failure.kind.name(), failure.message);
         } else {
-            self.answers
-                .insert((record.conversation, record.turn), answer.to_message(self.reasoning));
+            let answers = self.answers.entry(record.conversation).or_default();
+            answers.insert(record.turn, answer.to_message(self.reasoning));
+        }
+        if record.ends_conversation {
+            self.answers.remove(&record.conversation);
         }
         text.push_str(&"-".repeat(70));
         text.push('\n');
@@ -66,13 +69,10 @@ impl<'a> Content<'a> {
                 show(text, message);
             }
             let recorded = span.answer.filter(|_| span.keeps_recorded && turn < record.turn);
-            match recorded.map(|answer| &conversation.messages[answer]) {
-                Some(recorded) => show(text, recorded),
-                None => {
-                    if let Some(answer) = self.answers.get(&(record.conversation, turn)) {
-                        show(text, answer);
-                    }
-                }
+            let recorded = recorded.map(|answer| &conversation.messages[answer]);
+            let answers = self.answers.get(&record.conversation);
+            if let Some(answer) = recorded.or_else(|| answers?.get(&turn)) {
+                show(text, answer);
             }
         }
     }

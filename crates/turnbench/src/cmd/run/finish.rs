@@ -1,23 +1,16 @@
-use std::path::Path;
-
-use anyhow::Context;
 use turnbench_client::run::RunEnd;
-use turnbench_metrics::{
-    ConversationCounts, FailedRequest, ReportBuilder, RequestRow, RunFacts, RunReport,
-};
-use turnbench_model::{Compat, FailureKind, Phase, RequestRecord, TokenCounts, TokenizerSource};
-use turnbench_report::{
-    StatsKeys, Workbook, conversations_json, failed_requests_json, generation_parameters,
-    stats_json,
-};
-use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir, RunDirError, TOKEN_COUNTS_FILE};
-use turnbench_workload::{CountOptions, count_tokens};
+use turnbench_metrics::{ConversationCounts, RunFacts, RunReport};
+use turnbench_model::{Compat, FailureKind};
+use turnbench_report::StatsKeys;
+use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir};
 
 use super::Finished;
+use super::outputs::{stats_keys, write_conversations, write_statistics};
 use super::prepare::Prepared;
+use super::problems::Problems;
+use super::read_back::{WrittenBeside, read_back};
 use super::recorder::Recorded;
 use crate::args::{OutputFormat, RunArgs};
-use crate::cmd::conversations::Answered;
 use crate::cmd::{output, show};
 use crate::exit::{Exit, ExitCode};
 
@@ -28,54 +21,38 @@ pub(crate) fn finish(
     prepared: &Prepared,
     run_dir: Option<&RunDir>,
     end: &RunEnd,
-    recorded: Recorded,
+    mut recorded: Recorded,
 ) -> Result<Finished, Exit> {
-    let records = &recorded.records;
-    let counts = token_counts(prepared, records);
+    let mut problems = Problems::default();
+    if let Some(error) = recorded.disk_error.take() {
+        problems.push(error);
+    }
     let facts = facts(args, prepared, end);
-    let mut builder = ReportBuilder::new(&prepared.plan);
-    let none = TokenCounts::default();
-    for (index, record) in records.iter().enumerate() {
-        builder.add(record, counts.get(index).unwrap_or(&none));
-    }
-    let report = builder.report(&prepared.environment, &facts);
-    let mut problems: Vec<String> = recorded.disk_error.into_iter().collect();
     if let Some(run_dir) = run_dir {
-        keep(&mut problems, write_run_dir(run_dir, &facts, &counts, &report));
+        problems.keep(run_dir.write_json(RUN_FACTS_FILE, &facts));
     }
-    write_outputs(&mut problems, args, prepared, end, (records, builder.rows()), &report);
+    let is_own = stats_keys(prepared.plan.compat) == StatsKeys::All;
+    let failed = prepared.outputs.failed_requests(is_own);
+    let beside = WrittenBeside { run_dir, failed: failed.as_deref() };
+    let mut tally = read_back(prepared, &mut recorded, beside)?;
+    problems.append(tally.problems);
+    let report = tally.builder.report(&prepared.environment, &facts);
+    if let Some(run_dir) = run_dir {
+        problems.keep(run_dir.write_json(REPORT_FILE, &report));
+    }
+    write_statistics(&mut problems, prepared, tally.builder.rows(), &report, args.verbose);
+    write_conversations(&mut problems, prepared, end, &tally.answers, &mut recorded.lines);
     let parameters = show::parameters(&prepared.plan);
     match args.format {
         OutputFormat::Json => output::print(&show::json(&report)?)?,
         OutputFormat::Table => output::print(&show::table(&report, &parameters))?,
     }
-    for problem in &problems {
+    for problem in problems.iter() {
         output::warn(problem);
     }
-    if end.shards_panicked > 0 {
-        problems.push("a part of the client panicked".to_owned());
-    }
-    let code = if problems.is_empty() { exit_code(&report, records) } else { ExitCode::Internal };
+    let is_whole = problems.is_empty() && end.shards_panicked == 0;
+    let code = if is_whole { exit_code(&report) } else { ExitCode::Internal };
     Ok(Finished { report, code, run_dir: run_dir.map(|run_dir| run_dir.path().to_owned()) })
-}
-
-/// Local token counts; without a tokenizer, or when it fails, none.
-fn token_counts(prepared: &Prepared, records: &[RequestRecord]) -> Vec<TokenCounts> {
-    let Some(tokenizer) = &prepared.tokenizer else { return Vec::new() };
-    let plan = &prepared.plan;
-    let options = CountOptions {
-        rules: plan.request.turn_rules(),
-        reasoning: plan.request.history_reasoning,
-        only_missing: plan.workload.tokenizer == TokenizerSource::Server
-            && plan.compat == Compat::None,
-    };
-    match count_tokens(&prepared.conversations, records, tokenizer, options) {
-        Ok(counts) => counts,
-        Err(error) => {
-            output::warn(format!("answers cannot be tokenized: {error}"));
-            Vec::new()
-        }
-    }
 }
 
 fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
@@ -103,95 +80,9 @@ fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
     }
 }
 
-fn write_run_dir(
-    run_dir: &RunDir,
-    facts: &RunFacts,
-    counts: &[TokenCounts],
-    report: &RunReport,
-) -> Result<(), RunDirError> {
-    run_dir.write_json(RUN_FACTS_FILE, facts)?;
-    if !counts.is_empty() {
-        let mut lines = run_dir.create_lines(TOKEN_COUNTS_FILE)?;
-        for one in counts {
-            lines.push(one)?;
-        }
-        lines.flush()?;
-    }
-    run_dir.write_json(REPORT_FILE, report)
-}
-
-/// `--output-file`, `--stats-json-output` and `--excel-output`.
-fn write_outputs(
-    problems: &mut Vec<String>,
-    args: &RunArgs,
-    prepared: &Prepared,
-    end: &RunEnd,
-    (records, rows): (&[RequestRecord], &[RequestRow]),
-    report: &RunReport,
-) {
-    let keys = match prepared.plan.compat {
-        Compat::Vllm => StatsKeys::Reference,
-        Compat::None => StatsKeys::All,
-    };
-    if let Some(path) = &prepared.outputs.stats_json {
-        keep(
-            problems,
-            stats_json(rows, keys).map_err(Into::into).and_then(|text| write(path, text)),
-        );
-        if let Some(path) = prepared.outputs.failed_requests(keys == StatsKeys::All) {
-            let failed: Vec<_> = records.iter().filter_map(FailedRequest::of).collect();
-            let text = failed_requests_json(&failed);
-            keep(problems, text.map_err(Into::into).and_then(|text| write(&path, text)));
-        }
-    }
-    if let Some(path) = &prepared.outputs.conversations {
-        let mut answered = Answered::new(&prepared.conversations, records, &prepared.plan);
-        let finished = answered.take(&end.summary.finished);
-        let unfinished = match prepared.plan.compat {
-            Compat::Vllm => Vec::new(),
-            Compat::None => answered.take(&unfinished(end)),
-        };
-        let text = conversations_json(&finished, &unfinished);
-        keep(problems, text.map_err(Into::into).and_then(|text| write(path, text)));
-    }
-    if let Some(path) = &prepared.outputs.excel {
-        let workbook = Workbook {
-            parameters: &show::parameters(&prepared.plan),
-            generation: generation_parameters(&prepared.plan),
-            summaries: &report.summaries,
-            rows,
-            keys,
-            between_turns: args.verbose,
-        };
-        keep(
-            problems,
-            workbook.to_bytes().map_err(Into::into).and_then(|bytes| write(path, bytes)),
-        );
-    }
-}
-
-/// Conversations that were begun and did not reach their end.
-fn unfinished(end: &RunEnd) -> Vec<u32> {
-    let mut list = end.summary.unfinished.clone();
-    list.extend(&end.summary.failed);
-    list.sort_unstable();
-    list
-}
-
-fn write(path: &Path, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write '{}'", path.display()))
-}
-
-fn keep(problems: &mut Vec<String>, result: Result<(), impl Into<anyhow::Error>>) {
-    if let Err(error) = result {
-        problems.push(crate::exit::describe(&error.into()));
-    }
-}
-
 /// How the run went, in a number; says so where it is not well.
-fn exit_code(report: &RunReport, records: &[RequestRecord]) -> ExitCode {
-    let main = || records.iter().filter(|record| record.phase == Phase::Main);
-    let failures = || main().filter_map(|record| record.outcome.failure());
+fn exit_code(report: &RunReport) -> ExitCode {
+    let failures = || report.counts.failures.iter();
     let requests = report.counts.requests;
     if report.counts.interrupted {
         return ExitCode::Interrupted;

@@ -3,21 +3,25 @@
 mod content;
 mod finish;
 mod interrupt;
+mod outputs;
 mod prepare;
+mod problems;
 mod progress;
+mod read_back;
 mod recorder;
 mod screen;
 mod server;
 mod wire;
 mod workload;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 
 use turnbench_client::run::{self as engine, Control, RunEnd};
 use turnbench_load::{ConversationShape, Driver};
 use turnbench_metrics::RunReport;
-use turnbench_model::{Compat, Phase};
+use turnbench_model::{Compat, Phase, Plan, TokenizerSource};
 use turnbench_rundir::{ENVIRONMENT_FILE, LinesWriter, PLAN_FILE, RECORDS_FILE, RunDir};
 
 use crate::args::RunArgs;
@@ -102,6 +106,21 @@ fn create_run_dir(prepared: &Prepared) -> Result<Option<RunDir>, Exit> {
     Ok(Some(run_dir))
 }
 
+/// Where records go without a run directory: not into memory, if it can be helped.
+fn unnamed_lines() -> LinesWriter {
+    LinesWriter::unnamed().unwrap_or_else(|error| {
+        let error = crate::exit::describe(&error.into());
+        output::warn(format!("{error}; the records of the run stay in memory"));
+        LinesWriter::in_memory()
+    })
+}
+
+/// Whether counting tokens costs a request each, so that only what the server did not report is
+/// counted.
+fn counts_by_server(plan: &Plan) -> bool {
+    plan.workload.tokenizer == TokenizerSource::Server && plan.compat == Compat::None
+}
+
 /// Sends everything; the records go to the disk meanwhile.
 fn replay(
     args: &RunArgs,
@@ -111,8 +130,10 @@ fn replay(
     run_dir: Option<&RunDir>,
 ) -> Result<(RunEnd, Recorded), Exit> {
     let input = wire::run_input(prepared);
-    let lines: Option<LinesWriter> =
-        run_dir.map(|run_dir| run_dir.create_lines(RECORDS_FILE)).transpose().or_usage()?;
+    let lines = match run_dir {
+        Some(run_dir) => run_dir.create_lines(RECORDS_FILE).or_usage()?,
+        None => unnamed_lines(),
+    };
     let clock = Arc::clone(prepared.connector.clock());
     let phase = if prepared.plan.load.warmup_step { Phase::Warmup } else { Phase::Main };
     let progress = Progress::start(
@@ -123,6 +144,8 @@ fn replay(
     );
     let recorder = Recorder {
         lines,
+        is_kept: run_dir.is_some(),
+        usage_missing: counts_by_server(&prepared.plan).then(BTreeSet::new),
         screen: Screen::start(progress, Arc::clone(&clock))?,
         progress,
         control,

@@ -1,19 +1,23 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use turnbench_client::run::Control;
 use turnbench_model::{Clock, RequestRecord};
-use turnbench_rundir::{LinesWriter, RunDirError};
+use turnbench_rundir::{LinesWriter, WrittenLines};
+use turnbench_workload::server_counted;
 
 use super::content::Content;
 use super::progress::Progress;
 use super::screen::Screen;
 
-/// Every record of the run, and whether the disk has them all.
+/// Every record of the run, to be read back, and whether the disk has them all.
 pub(crate) struct Recorded {
-    pub records: Vec<RequestRecord>,
+    pub lines: WrittenLines,
     /// Why `records.jsonl` is incomplete.
     pub disk_error: Option<String>,
+    /// As in [`Recorder`].
+    pub usage_missing: Option<BTreeSet<u32>>,
 }
 
 /// What is told of each record as it comes.
@@ -26,8 +30,13 @@ pub(crate) struct Told<'a> {
 
 /// Where records go.
 pub(crate) struct Recorder<'a> {
-    /// `records.jsonl`.
-    pub lines: Option<LinesWriter>,
+    /// `records.jsonl`, or a file that is gone with the process.
+    pub lines: LinesWriter,
+    /// Whether it is the former.
+    pub is_kept: bool,
+    /// Conversations with a request of which the server did not report the token counts, where that
+    /// is asked for.
+    pub usage_missing: Option<BTreeSet<u32>>,
     pub screen: Screen,
     pub progress: Progress,
     /// Asked for the number of requests when the run proper begins.
@@ -37,22 +46,19 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
-    /// Takes records until every sender is gone: to the disk, to the screen, and into memory for the
-    /// report. Whatever the channel holds is handed to the kernel before the next wait, so that a
-    /// killed run has every record that had arrived.
+    /// Takes records until every sender is gone: to the disk, to the screen, and not into memory.
+    /// Whatever the channel holds is handed to the kernel before the next wait, so that a killed
+    /// run has every record that had arrived. What the disk refuses stays in memory.
     pub(crate) fn run(mut self, receiver: &Receiver<RequestRecord>) -> Recorded {
-        let mut records = Vec::new();
         let mut warned = false;
         while let Ok(first) = receiver.recv() {
             let mut wrote = Ok(());
             for record in std::iter::once(first).chain(receiver.try_iter()) {
-                if let Some(lines) = &mut self.lines {
-                    wrote = wrote.and(lines.push(&record));
-                }
+                wrote = wrote.and(self.lines.push(&record));
+                self.note(&record);
                 self.tell(&record);
-                records.push(record);
             }
-            if let Err(error) = wrote.and(self.flush())
+            if let Err(error) = wrote.and(self.lines.flush())
                 && !std::mem::replace(&mut warned, true)
             {
                 let error = crate::exit::describe(&error.into());
@@ -63,16 +69,22 @@ impl Recorder<'_> {
             }
             self.screen.progress(self.progress);
         }
-        let disk_error = self.flush().err();
         self.screen.end();
+        let (lines, flushed) = self.lines.finish();
+        let disk_error = flushed.err().filter(|_| self.is_kept);
         Recorded {
-            records,
+            lines,
             disk_error: disk_error.map(|error| crate::exit::describe(&error.into())),
+            usage_missing: self.usage_missing,
         }
     }
 
-    fn flush(&mut self) -> Result<(), RunDirError> {
-        self.lines.as_mut().map_or(Ok(()), LinesWriter::flush)
+    fn note(&mut self, record: &RequestRecord) {
+        if let Some(missing) = &mut self.usage_missing
+            && !server_counted(record)
+        {
+            missing.insert(record.conversation);
+        }
     }
 
     fn tell(&mut self, record: &RequestRecord) {
