@@ -62,12 +62,36 @@ impl ChunkedDecoder {
                 if self.remaining == 0 {
                     self.state = State::DataEnd;
                 }
+            } else if let Some((len, size)) = self.next_chunk(&bytes[at..]) {
+                at += len;
+                self.remaining = size;
+                self.state = State::Data;
             } else {
                 self.step(bytes[at])?;
                 at += 1;
             }
         }
         Ok(at)
+    }
+
+    /// Reads what is before a chunk's data as servers mostly write it, `CRLF size CRLF`, in one go:
+    /// its length and the size. `None`: it is not all there, or is not that simple.
+    fn next_chunk(&self, bytes: &[u8]) -> Option<(usize, u64)> {
+        const DIGITS_MAX: usize = 8;
+        let digits = if self.state == State::DataEnd {
+            bytes.strip_prefix(b"\r\n")?
+        } else if self.state == State::Size && self.line_len == 0 {
+            bytes
+        } else {
+            return None;
+        };
+        let (mut size, mut count) = (0, 0);
+        while let Some(digit) = digits.get(count).and_then(|byte| (*byte as char).to_digit(16)) {
+            size = size << 4 | u64::from(digit);
+            count += 1;
+        }
+        let is_simple = count <= DIGITS_MAX && size > 0 && digits[count..].starts_with(b"\r\n");
+        is_simple.then(|| (bytes.len() - digits.len() + count + 2, size))
     }
 
     fn step(&mut self, byte: u8) -> Result<(), HttpError> {
@@ -145,9 +169,10 @@ mod tests {
     }
 
     fn check(wire: &[u8], payload: &[u8]) {
-        assert_eq!(decode(&[wire]), Ok((payload.to_vec(), true, wire.len())));
-        let bytes: Vec<&[u8]> = wire.chunks(1).collect();
-        assert_eq!(decode(&bytes), Ok((payload.to_vec(), true, wire.len())));
+        for step in [1, 2, 3, 5, wire.len()] {
+            let pieces: Vec<&[u8]> = wire.chunks(step).collect();
+            assert_eq!(decode(&pieces), Ok((payload.to_vec(), true, wire.len())), "{step}");
+        }
     }
 
     #[test]
@@ -160,6 +185,10 @@ mod tests {
         );
         check(b" 1 \r\nx\r\n0\r\n\r\n", b"x");
         check(b"2\nab\n0\n\n", b"ab");
+        check(
+            b"1\r\na\r\n2\r\nbc\r\n000000001\r\nd\r\n 1\r\ne\r\n1;x\r\nf\r\n0\r\n\r\n",
+            b"abcdef",
+        );
     }
 
     #[test]
@@ -169,7 +198,15 @@ mod tests {
 
     #[test]
     fn damaged_framing_is_an_error() {
-        for wire in ["x\r\n", "\r\n", "3\r\nabcd", "fffffffffffffffff\r\n", "1\r\nx\rz", "-1\r\n"] {
+        for wire in [
+            "x\r\n",
+            "\r\n",
+            "1\r\na\r\n\r\n",
+            "3\r\nabcd",
+            "fffffffffffffffff\r\n",
+            "1\r\nx\rz",
+            "-1\r\n",
+        ] {
             assert!(matches!(decode(&[wire.as_bytes()]), Err(HttpError::Chunk(_))), "{wire:?}");
         }
         let endless = format!("1;{}", "x".repeat(20_000));
