@@ -27,6 +27,10 @@ pub struct Work {
     #[arg(long, default_value_t = 0)]
     pub body_bytes: usize,
 
+    /// Never sleep (only nullclient): the most events per second, at the price of a whole core
+    #[arg(long)]
+    pub spin: bool,
+
     /// Model that is asked for
     #[arg(long, default_value = "raw")]
     pub model: String,

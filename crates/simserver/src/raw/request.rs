@@ -176,7 +176,8 @@ impl Head {
                 fields: Fields::default(),
                 x_request_id: None,
                 x_session_id: None,
-                close: false,
+                // An answer to HEAD has no body; what follows ours would be taken for it.
+                close: parsed.method == Some("HEAD"),
             },
         };
         for field in parsed.headers.iter() {
@@ -197,7 +198,7 @@ impl Head {
             6 if name.eq_ignore_ascii_case("expect") => {
                 self.expects_continue = has(b"100-continue");
             }
-            10 if name.eq_ignore_ascii_case("connection") => self.request.close = has(b"close"),
+            10 if name.eq_ignore_ascii_case("connection") => self.request.close |= has(b"close"),
             12 if name.eq_ignore_ascii_case("x-request-id") => self.request.x_request_id = text(),
             12 if name.eq_ignore_ascii_case("x-session-id") => self.request.x_session_id = text(),
             14 if name.eq_ignore_ascii_case("content-length") => {
@@ -327,6 +328,7 @@ mod tests {
         check("GET /nothing", Route::Unknown);
         check("GET /v1/chat/completions", Route::WrongMethod("POST"));
         check("POST /v1/models", Route::WrongMethod("GET"));
+        check("HEAD /health", Route::WrongMethod("GET"));
     }
 
     #[test]
