@@ -3,7 +3,7 @@
 use super::thresholds::{
     CAPACITY_RATIO, EVENT_DELAY, FAILED_RATIO, FIRST_TOKEN_DELAY, HELD_BACK, IDLE_RATIO,
     KERNEL_STAMPED_RATIO, LOOP_LAG_KERNEL, LOOP_LAG_USER, Limits, RECORD_WAIT_RATIO, REQUESTS_MIN,
-    SERVER_GAP, STALL, THREAD_BUSY_RATIO, UNFINISHED_RATIO,
+    SERVER_GAP, STALL, TAIL_SAMPLES, THREAD_BUSY_RATIO, UNFINISHED_RATIO,
 };
 use super::{Evidence, Level, Reason, ReasonId};
 use crate::Describe;
@@ -79,14 +79,14 @@ fn concurrency(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn send_lateness(evidence: &Evidence<'_>) -> Option<Reason> {
-    let late = p99(&evidence.client.held_back_ms)?;
+    let (late, percentile) = tail(&evidence.client.held_back_ms)?;
     let finding = Finding::of(late, HELD_BACK.against(evidence.response_ms()))?;
-    let built = p99(&evidence.client.body_ready_ms);
-    let built = built.map_or_else(String::new, |built| {
-        format!(", {} of them until the body was ready (p99)", millis(built))
+    let built = tail(&evidence.client.body_ready_ms);
+    let built = built.map_or_else(String::new, |(built, percentile)| {
+        format!("; bodies were ready after {} ({percentile})", millis(built))
     });
     let text = format!(
-        "requests left {} after they were due (p99, new connections not counted; limit {}, \
+        "requests left {} after they were due ({percentile}, new connections not counted; limit {}, \
          against {}){built}",
         millis(late),
         millis(finding.threshold),
@@ -108,7 +108,7 @@ fn cpu_busy(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn loop_lag(evidence: &Evidence<'_>) -> Option<Reason> {
-    let lag = p99(&evidence.client.loop_lag_ms)?;
+    let (lag, percentile) = tail(&evidence.client.loop_lag_ms)?;
     let kernel = evidence.kernel_stamps();
     let (limits, against) = if kernel {
         (LOOP_LAG_KERNEL.against(evidence.response_ms()), evidence.response_text())
@@ -121,7 +121,7 @@ fn loop_lag(evidence: &Evidence<'_>) -> Option<Reason> {
     let finding = Finding::of(lag, limits)?;
     let stamps = if kernel { "" } else { ", and its own stamps as late" };
     let text = format!(
-        "the client came {} late to what was due (p99; limit {}, against {against}){stamps}",
+        "the client came {} late to what was due ({percentile}; limit {}, against {against}){stamps}",
         millis(lag),
         millis(finding.threshold),
     );
@@ -145,11 +145,11 @@ fn stall(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn first_token_delay(evidence: &Evidence<'_>) -> Option<Reason> {
-    let delay = p99(&evidence.client.first_token_delay_ms)?;
+    let (delay, percentile) = tail(&evidence.client.first_token_delay_ms)?;
     let limits = FIRST_TOKEN_DELAY.against(evidence.response_ms());
     let finding = Finding::caution(delay, limits.caution)?;
     let text = format!(
-        "first tokens were read {} after their arrival (p99; limit {}, against {}): the kernel's \
+        "first tokens were read {} after their arrival ({percentile}; limit {}, against {}): the kernel's \
          stamps keep that out of TTFT, but the client is near its limit",
         millis(delay),
         millis(finding.threshold),
@@ -159,11 +159,11 @@ fn first_token_delay(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn event_delay(evidence: &Evidence<'_>) -> Option<Reason> {
-    let delay = p99(&evidence.client.client_delay_ms)?;
+    let (delay, percentile) = tail(&evidence.client.client_delay_ms)?;
     let itl = evidence.itl_p50_ms?;
     let finding = Finding::caution(delay, EVENT_DELAY.against(itl).caution)?;
     let text = format!(
-        "events were read {} after their arrival (p99; limit {}, against a median ITL of {}), so \
+        "events were read {} after their arrival ({percentile}; limit {}, against a median ITL of {}), so \
          that several waited at a time",
         millis(delay),
         millis(finding.threshold),
@@ -217,7 +217,7 @@ fn server_gap(evidence: &Evidence<'_>) -> Option<Reason> {
     let finding = Finding::caution(gap, limits.caution)?;
     // What the kernel stamped holds none of the client's delay; else its lag bounds it.
     let is_clients = !evidence.kernel_stamps()
-        && p99(&evidence.client.loop_lag_ms).is_none_or(|lag| lag > gap / 2.0);
+        && tail(&evidence.client.loop_lag_ms).is_none_or(|(lag, _)| lag > gap / 2.0);
     let whose = if is_clients {
         "the client's own delay may be part of it"
     } else {
@@ -308,8 +308,12 @@ impl Evidence<'_> {
     }
 }
 
-fn p99(describe: &Describe) -> Option<f64> {
-    describe.percentile(99.0)
+/// What the slowest took, and the percentile that says so: the 99th, or the 90th where there are
+/// too few samples for it, lest one hiccup judge a short run.
+fn tail(describe: &Describe) -> Option<(f64, &'static str)> {
+    let (percent, name) =
+        if describe.count >= TAIL_SAMPLES { (99.0, "p99") } else { (90.0, "p90") };
+    Some((describe.percentile(percent)?, name))
 }
 
 fn ratio(part: u64, whole: u64) -> Option<f64> {

@@ -27,6 +27,9 @@ impl DelayLimits {
     }
 }
 
+/// Samples from which the 99th percentile is judged, as it is shown; the 90th with fewer.
+pub(super) const TAIL_SAMPLES: u64 = 100;
+
 /// Share of the clients' time without a request in flight.
 ///
 /// Below 10 % the load is what was asked for, as near as two runs of a real server agree. Above

@@ -1,0 +1,122 @@
+//! The verdict of real runs that something real went wrong with: a core without time for the
+//! client, a client that is stopped, a flood, a slow way to the server.
+//!
+//! The tests take the machine's cores away from one another, so that one runs at a time.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod burner;
+mod proxy;
+mod replay;
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use support::case::Case;
+use support::stub::Behaviour;
+
+use burner::Burner;
+use proxy::SlowProxy;
+use replay::{Judged, Replay, alone};
+
+/// Enough for a p99.
+const REQUESTS: u32 = 120;
+
+#[test]
+fn a_quiet_run_is_not_the_clients() {
+    let _alone = alone();
+    let replay = Replay::new(&["--raw-speed", "--ttft-ms", "60", "--itl-ms", "20"], REQUESTS);
+    let judged = replay.run(&["-p", "8"], 5);
+    assert_ne!(judged.level(), "client-limited", "{judged:?}");
+    for id in [
+        "concurrency",
+        "cpu_busy",
+        "record_waits",
+        "user_stamps",
+        "few_requests",
+        "failed_requests",
+        "cut_requests",
+        "unfinished_conversations",
+        "interrupted",
+        "server_gap",
+        "capacity",
+    ] {
+        assert!(!judged.has(id), "{id}: {judged:?}");
+    }
+    assert!(judged.stdout.contains("\nverdict        "), "{}", judged.stdout);
+}
+
+#[test]
+fn a_starved_core_makes_the_client_the_limit() {
+    let _alone = alone();
+    let replay = Replay::new(&["--raw-speed", "--ttft-ms", "5", "--itl-ms", "2"], REQUESTS * 2);
+    let mut running = replay.start_nice(&["-p", "8"], 10);
+    running.pin_to_one_core();
+    running.wait_for_a_record();
+    let burner = Burner::start(Duration::from_secs(4));
+    let judged = running.end();
+    drop(burner);
+    assert_eq!(judged.level(), "client-limited", "{judged:?}");
+    assert!(judged.has("concurrency") || judged.has("send_lateness"), "{judged:?}");
+}
+
+#[test]
+fn a_client_that_stands_still_says_so() {
+    let _alone = alone();
+    let replay = Replay::new(&["--raw-speed", "--ttft-ms", "10", "--itl-ms", "5"], REQUESTS);
+    let mut running = replay.start(&["-p", "8"], 10);
+    running.wait_for_a_record();
+    running.stand_still(Duration::from_millis(600));
+    let judged = running.end();
+    assert_ne!(judged.level(), "trustworthy", "{judged:?}");
+    let stall = judged.reason("stall");
+    assert!(stall["value"].as_f64() > stall["threshold"].as_f64(), "{stall}");
+    assert!(judged.has("event_delay"), "{judged:?}");
+}
+
+#[test]
+fn a_reader_slower_than_the_source_says_so() {
+    let _alone = alone();
+    let replay = Replay::new(&["--raw-speed", "--events-per-write", "64"], REQUESTS);
+    let judged = replay.run(&["-p", "16", "--threads", "1"], 4000);
+    assert_ne!(judged.level(), "trustworthy", "{judged:?}");
+    assert!(judged.has("cpu_busy") || judged.has("event_delay"), "{judged:?}");
+}
+
+#[test]
+fn what_lies_between_client_and_server_is_not_laid_to_the_client() {
+    let _alone = alone();
+    let replay = Replay::new(
+        &["--enable-per-request-metrics", "--decode-ms", "1", "--model", "builtin:o200k_base"],
+        20,
+    );
+    let proxy = SlowProxy::start(&replay.server_address(), Duration::from_millis(40));
+    let judged = replay.run(&["-p", "2", "--url", &proxy.url()], 3);
+    let gap = judged.reason("server_gap");
+    assert!(gap["value"].as_f64() >= Some(40.0), "{gap}");
+    assert!(gap["text"].as_str().unwrap().contains("not the client"), "{gap}");
+    assert_ne!(judged.level(), "client-limited", "{judged:?}");
+    assert_eq!(judged.report["client"]["server_gap_ms"]["count"], 20);
+    assert!(judged.stdout.contains("ms beyond the server's own (median"), "{}", judged.stdout);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let _alone = alone();
+    let case = Case::new(Behaviour::script(&["http500"]));
+    case.run(&[]);
+    let judged = Judged::of(case.report(), String::new());
+    assert!(judged.has("failed_requests") && judged.has("few_requests"), "{judged:?}");
+    assert!(judged.has("unfinished_conversations"), "{judged:?}");
+
+    let case = Case::new(Behaviour::script(&["normal", "hold_mid"]));
+    let child = case.start(&[]);
+    case.stub.wait_for_posts(2);
+    replay::send(&child, Signal::SIGINT);
+    child.wait_with_output().unwrap();
+    let judged = Judged::of(case.report(), String::new());
+    assert!(judged.has("interrupted") && judged.has("cut_requests"), "{judged:?}");
+}

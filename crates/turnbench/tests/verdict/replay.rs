@@ -1,0 +1,182 @@
+//! `turnbench run` against `turnbench serve`, and what the report says of it.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::support::bin::root;
+use super::support::case::plain;
+use super::support::served::Served;
+
+/// Longest wait for anything, so that a failing test ends.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits until no other test runs.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A server, and conversations of one turn for it.
+pub(crate) struct Replay {
+    folder: TempDir,
+    server: Served,
+}
+
+impl Replay {
+    pub(crate) fn new(server_flags: &[&str], requests: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let conversations: Vec<Value> =
+            (0..requests).map(|index| plain(&format!("c{index}"), 1)).collect();
+        let text = serde_json::to_string(&conversations).unwrap();
+        std::fs::write(folder.path().join("list.json"), text).unwrap();
+        let server = Served::start_plain(folder.path(), server_flags);
+        Self { folder, server }
+    }
+
+    pub(crate) fn server_address(&self) -> String {
+        self.server.url.trim_start_matches("http://").to_owned()
+    }
+
+    /// Runs with answers of so many tokens.
+    pub(crate) fn run(&self, more: &[&str], tokens: u32) -> Judged {
+        self.start(more, tokens).end()
+    }
+
+    pub(crate) fn start(&self, more: &[&str], tokens: u32) -> Running<'_> {
+        self.spawn(Command::new(assert_cmd::cargo::cargo_bin("turnbench")), more, tokens)
+    }
+
+    /// Lets everybody else go first where there is one core for all.
+    pub(crate) fn start_nice(&self, more: &[&str], tokens: u32) -> Running<'_> {
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(assert_cmd::cargo::cargo_bin("turnbench"));
+        self.spawn(command, more, tokens)
+    }
+
+    fn spawn(&self, mut command: Command, more: &[&str], tokens: u32) -> Running<'_> {
+        let tokens = tokens.to_string();
+        let child = command
+            .current_dir(self.folder.path())
+            .args(["run", "-i", "list.json", "-m"])
+            .arg(root().join("testdata/tokenizer/bpe"))
+            .args(["--served-model-name", "sim", "--url", &self.server.url, "--run-dir", "run"])
+            .args(["--limit-min-tokens", &tokens, "--limit-max-tokens", &tokens])
+            .args(more)
+            .env_remove("OPENAI_API_KEY")
+            .env("XDG_STATE_HOME", self.folder.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        Running { child, folder: self.folder.path() }
+    }
+}
+
+/// A run under way.
+pub(crate) struct Running<'a> {
+    child: Child,
+    folder: &'a Path,
+}
+
+impl Running<'_> {
+    /// Leaves the client the first core that this process may use.
+    pub(crate) fn pin_to_one_core(&self) {
+        sched_setaffinity(Pid::from_raw(self.child.id() as i32), &one_core()).unwrap();
+    }
+
+    /// Waits until the first request has ended.
+    pub(crate) fn wait_for_a_record(&mut self) {
+        #[allow(clippy::disallowed_methods, reason = "the test gives up at some time")]
+        let start = Instant::now();
+        let records = self.folder.join("run/records.jsonl");
+        while !std::fs::read(&records).is_ok_and(|text| text.contains(&b'\n')) {
+            assert!(start.elapsed() < PATIENCE, "no record was written");
+            assert_eq!(self.child.try_wait().unwrap(), None, "it ended without a record");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// Stops the client's every thread for a while; the server goes on.
+    pub(crate) fn stand_still(&self, span: Duration) {
+        send(&self.child, Signal::SIGSTOP);
+        pause(span);
+        send(&self.child, Signal::SIGCONT);
+    }
+
+    /// Waits for the end of the run.
+    pub(crate) fn end(self) -> Judged {
+        let output = self.child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+        let report = std::fs::read(self.folder.join("run/report.json")).unwrap();
+        Judged::of(serde_json::from_slice(&report).unwrap(), text(output.stdout))
+    }
+}
+
+/// Lets that much time pass: what a test does to others, never what it waits for.
+pub(crate) fn pause(span: Duration) {
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    let start = Instant::now();
+    while let Some(left) = span.checked_sub(start.elapsed()) {
+        std::thread::park_timeout(left);
+    }
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id() as i32), signal).expect("the process is there");
+}
+
+/// The first core that this process may use.
+pub(crate) fn one_core() -> CpuSet {
+    let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let first = (0..CpuSet::count()).find(|&core| all.is_set(core) == Ok(true));
+    let mut one = CpuSet::new();
+    one.set(first.expect("a core")).unwrap();
+    one
+}
+
+/// A report, as far as its verdict goes.
+pub(crate) struct Judged {
+    pub(crate) report: Value,
+    pub(crate) stdout: String,
+}
+
+impl std::fmt::Debug for Judged {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:#}\n{:#}", self.report["verdict"], self.report["client"])
+    }
+}
+
+impl Judged {
+    pub(crate) fn of(report: Value, stdout: String) -> Self {
+        Self { report, stdout }
+    }
+
+    pub(crate) fn level(&self) -> &str {
+        self.report["verdict"]["level"].as_str().expect("a level")
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.find(id).is_some()
+    }
+
+    /// The reason of this name, which must be there.
+    pub(crate) fn reason(&self, id: &str) -> &Value {
+        self.find(id).unwrap_or_else(|| panic!("no {id}: {self:?}"))
+    }
+
+    fn find(&self, id: &str) -> Option<&Value> {
+        let reasons = self.report["verdict"]["reasons"].as_array().expect("reasons");
+        reasons.iter().find(|reason| reason["id"] == id)
+    }
+}
