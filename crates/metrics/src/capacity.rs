@@ -26,9 +26,11 @@ impl Capacity {
         (there_ns > 0.0).then(|| cpu_ns / there_ns)
     }
 
-    /// Streams at `tokens_per_sec` each, one event a token, that one core carries.
-    pub fn streams_per_core(&self, tokens_per_sec: f64) -> f64 {
-        1e9 / (self.cpu_ns_per_event * tokens_per_sec)
+    /// Streams at `tokens_per_sec` each, one event a token, that one core carries; `None` where
+    /// the cost of an event could not be measured.
+    pub fn streams_per_core(&self, tokens_per_sec: f64) -> Option<f64> {
+        let cpu_ns = self.cpu_ns_per_event * tokens_per_sec;
+        (cpu_ns > 0.0).then(|| 1e9 / cpu_ns)
     }
 }
 
@@ -42,6 +44,7 @@ mod tests {
         assert_eq!(capacity.used_ratio(10_000, 300_000, 1.0, 1), Some(0.5));
         assert_eq!(capacity.used_ratio(10_000, 300_000, 1.0, 4), Some(0.125));
         assert_eq!(capacity.used_ratio(10, 10, 0.0, 1), None);
-        assert_eq!(capacity.streams_per_core(100.0), 10_000.0);
+        assert_eq!(capacity.streams_per_core(100.0), Some(10_000.0));
+        assert_eq!(Capacity::default().streams_per_core(100.0), None);
     }
 }

@@ -22,6 +22,7 @@ mod markdown;
 mod nanos_samples;
 mod report;
 mod row;
+mod selfcheck;
 mod summary;
 mod verdict;
 mod workload_report;
@@ -39,6 +40,10 @@ pub use report::{
     TurnSummary,
 };
 pub use row::{RequestRow, RowOptions};
+pub use selfcheck::{
+    ClockQuality, LoadCheck, Machine, NetworkCheck, SELFCHECK_SCHEMA_VERSION, SPARE_FILES,
+    Selfcheck, Speed, advice,
+};
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
 pub use verdict::{Level, Reason, ReasonId, Verdict};
 pub use workload_report::{

@@ -8,6 +8,7 @@ mod headlines;
 mod lines;
 mod outcome;
 mod reference;
+mod selfcheck;
 mod style;
 mod turns;
 mod verdict;
@@ -24,6 +25,7 @@ pub use reference::{
     Parameters, conversations_text, generation_parameters, generator_text, parameters_text,
     statistics_text,
 };
+pub use selfcheck::selfcheck_text;
 pub use style::ReferenceStyle;
 pub use turns::turns_text;
 pub use verdict::verdict_text;

@@ -10,6 +10,7 @@ mod number;
 mod raw_speed;
 mod report;
 mod run;
+mod selfcheck;
 mod serve;
 mod server;
 mod tokenizer;
@@ -26,6 +27,7 @@ pub(crate) use report::ReportArgs;
 pub(crate) use run::{
     CompatArg, HistoryArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg,
 };
+pub(crate) use selfcheck::SelfcheckArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
@@ -70,6 +72,8 @@ pub(crate) enum Command {
     Inspect(Box<InspectArgs>),
     /// Start a simulated server that speaks vLLM's API
     Serve(Box<ServeArgs>),
+    /// Measure the client on this machine, for later runs' verdicts: under 20 s, no server needed
+    Selfcheck(SelfcheckArgs),
     /// Run the stock workload against a simulated server: no GPU, no download, half a minute
     Demo(DemoArgs),
     /// Print the statistics of a run directory again, from its raw records

@@ -17,7 +17,8 @@ pub(crate) fn environment(started_unix_ns: u64) -> Environment {
     }
 }
 
-fn read_trimmed(path: &str) -> Option<String> {
+/// A file of one line, without its end; `None` where there is none or it is empty.
+pub(crate) fn read_trimmed(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 

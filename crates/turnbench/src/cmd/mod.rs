@@ -12,6 +12,7 @@ mod output;
 mod reading;
 mod report;
 mod run;
+mod selfcheck;
 mod serve;
 mod show;
 mod signals;
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(command: Command) -> Result<ExitCode, Exit> {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Selfcheck(args) => selfcheck::selfcheck(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Report(args) => report::report(&args),
     }

@@ -19,7 +19,8 @@ fn help(command: &[&str]) -> String {
 #[test]
 fn help_of_every_command() {
     insta::assert_snapshot!("help", help(&[]));
-    for command in ["run", "generate", "convert", "inspect", "serve", "demo", "report"] {
+    for command in ["run", "generate", "convert", "inspect", "serve", "selfcheck", "demo", "report"]
+    {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }
 }
@@ -33,6 +34,7 @@ fn no_line_of_help_is_wider_than_100_columns() {
         &["convert"],
         &["inspect"],
         &["serve"],
+        &["selfcheck"],
         &["demo"],
         &["report"],
     ] {
@@ -48,7 +50,8 @@ fn the_version_is_shown_by_each_command() {
     for (args, name) in [(&["--version"][..], "turnbench"), (&["-V"], "turnbench")] {
         assert_eq!(turnbench_with(args).stdout, format!("{name} {version}\n"));
     }
-    for command in ["run", "generate", "convert", "inspect", "serve", "demo", "report"] {
+    for command in ["run", "generate", "convert", "inspect", "serve", "selfcheck", "demo", "report"]
+    {
         let run = turnbench_with(&[command, "--version"]);
         assert_eq!(run.stdout, format!("turnbench {version}\n"), "{command}");
     }

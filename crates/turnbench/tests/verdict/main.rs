@@ -11,6 +11,7 @@ mod support;
 mod burner;
 mod proxy;
 mod replay;
+mod selfcheck;
 
 use std::time::Duration;
 

@@ -41,6 +41,10 @@ impl Replay {
         Self { folder, server }
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn server_address(&self) -> String {
         self.server.url.trim_start_matches("http://").to_owned()
     }

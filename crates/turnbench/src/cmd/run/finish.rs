@@ -55,7 +55,8 @@ pub(crate) fn finish(
     Ok(Finished { report, code, run_dir: run_dir.map(|run_dir| run_dir.path().to_owned()) })
 }
 
-fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
+/// What the records do not tell.
+pub(super) fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFacts {
     let summary = &end.summary;
     let count = |list: &[u32]| list.len() as u64;
     // The reference's run proper does not see what failed in the warm-up; ours begins it anew.

@@ -3,6 +3,7 @@
 mod content;
 mod finish;
 mod interrupt;
+mod measure;
 mod outputs;
 mod prepare;
 mod problems;
@@ -29,6 +30,7 @@ use crate::cmd::output;
 use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve::RunDirPlace;
 use content::Content;
+pub(crate) use measure::{Measured, measured};
 use prepare::Prepared;
 use progress::Progress;
 use recorder::{Recorded, Recorder, Told};

@@ -12,7 +12,7 @@ use turnbench_model::{
 use super::server::{self, ServerAccess};
 use super::workload::{Opened, answer_tokens};
 use crate::args::{CompatArg, RunArgs};
-use crate::cmd::{environment, file_limit, output, tokenizer};
+use crate::cmd::{environment, file_limit, output, selfcheck, tokenizer};
 use crate::exit::{Exit, WithExitCode};
 use crate::resolve::{self, OutputFiles, RunDirPlace};
 
@@ -69,6 +69,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
     }
     let mut environment = environment::environment(clock.unix_ns() - clock.now().0);
+    environment.capacity = selfcheck::capacity(&environment);
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
     let cores = environment.cpu_cores.unwrap_or(1);
     let client =

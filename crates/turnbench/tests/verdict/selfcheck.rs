@@ -1,0 +1,93 @@
+//! `turnbench selfcheck`, and what a run makes of it.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::replay::{Replay, alone};
+use super::support::bin::turnbench;
+use super::support::case::{Case, Ended, ended};
+use super::support::stub::Behaviour;
+
+fn selfcheck(state: &Path, args: &[&str]) -> Ended {
+    ended(turnbench(state).arg("selfcheck").args(args).env("XDG_STATE_HOME", state))
+}
+
+#[test]
+fn the_machine_is_measured_and_a_run_is_held_against_it() {
+    let _alone = alone();
+    let case = Case::new(Behaviour::default());
+    let state = case.path("state");
+    std::fs::create_dir(&state).unwrap();
+    let checked = selfcheck(&state, &["--format", "json", "--url", &case.stub.url()]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let found: Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert!(found["speed"]["requests_per_sec"].as_f64() > Some(0.0), "{found}");
+    assert!(found["speed"]["capacity"]["cpu_ns_per_event"].as_f64() > Some(0.0), "{found}");
+    let loads = found["loads"].as_array().unwrap();
+    assert_eq!(loads[0]["streams"], 1, "{found}");
+    assert_eq!(loads[1]["streams_peak"], 32, "{found}");
+    assert!(loads[1]["client_delay_ms"]["count"].as_u64() > Some(1_000), "{found}");
+    assert_eq!(found["network"]["health_status"], 404, "{found}");
+    assert_eq!(found["network"]["connect_ms"]["count"], 10, "{found}");
+
+    // The stub is asked for a few requests only, which is next to nothing of what was measured.
+    let run = ended(case.command(&[]).env("XDG_STATE_HOME", &state));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let report = case.report();
+    assert!(report["client"]["capacity_ratio"].as_f64() > Some(0.0), "{}", report["client"]);
+    assert!(report["environment"]["capacity"].is_object(), "{}", report["environment"]);
+
+    // Were the machine a thousand times slower, the run would be too much for it.
+    let kept = state.join("turnbench/selfcheck.json");
+    let mut slow: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+    for machine in slow.as_object_mut().unwrap().values_mut() {
+        machine["speed"]["capacity"]["cpu_ns_per_request"] = 1e12.into();
+    }
+    std::fs::write(&kept, slow.to_string()).unwrap();
+    let replay = Replay::new(&["--raw-speed", "--ttft-ms", "2"], 4);
+    std::fs::create_dir(replay.folder().join("turnbench")).unwrap();
+    std::fs::copy(&kept, replay.folder().join("turnbench/selfcheck.json")).unwrap();
+    let judged = replay.run(&[], 2);
+    assert_eq!(judged.reason("capacity")["level"], "client-limited", "{judged:?}");
+}
+
+#[test]
+fn the_table_fits_a_terminal_and_says_what_to_change() {
+    let _alone = alone();
+    let state = tempfile::tempdir().unwrap();
+    let checked = selfcheck(state.path(), &[]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let text = &checked.stdout;
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for part in ["machine ", "clock ", "kernel stamps", "one thread", "\n1,024 ", "\nto change"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(
+        checked.stderr.contains("selfcheck.json for later runs' verdicts"),
+        "{}",
+        checked.stderr
+    );
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_before_anything_is_measured() {
+    let state = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let checked = selfcheck(state.path(), &["--url", &url]);
+    assert_eq!((checked.code, checked.stdout.as_str()), (Some(3), ""), "{}", checked.stderr);
+    assert!(
+        checked.stderr.starts_with("error: no answer from http://127.0.0.1:"),
+        "{}",
+        checked.stderr
+    );
+    assert!(!state.path().join("turnbench").exists());
+    for (url, expect) in [("ftp://x", "--url"), ("", "--url")] {
+        let checked = selfcheck(state.path(), &["--url", url]);
+        assert_eq!(checked.code, Some(2), "{}", checked.stderr);
+        assert!(checked.stderr.contains(expect), "{}", checked.stderr);
+    }
+}
