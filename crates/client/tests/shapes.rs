@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use turnbench_client::api::{ChatDecoder, Decoded, decode, decode_in_full};
 use turnbench_client::http1::ResponseReader;
-use turnbench_client::{BodySink, RawResponse};
-use turnbench_model::{Nanos, Received, Stamps};
+use turnbench_client::{BodySink, ConversationBody, JsonStyle, RawResponse};
+use turnbench_model::{HistoryReasoning, Message, Nanos, Received, Stamps};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
 
@@ -19,6 +19,11 @@ fn inside() -> impl Strategy<Value = String> {
         1 => r"(\\ud83d|\\ude00)",
         1 => "(\"|\\\\|\n|\\\\x|\",\"content\":\"y|\\\\u12)",
     ]
+}
+
+/// The same, but for half a pair at most valid.
+fn valid_inside() -> impl Strategy<Value = String> {
+    r#"([a-z é😀]|\\n|\\"|\\\\|\\/|\\u00E9|\\ud83d|\\ude00){0,4}"#
 }
 
 /// What stands around a text in the events of some server; `C` is a time, `U` a usage.
@@ -162,6 +167,30 @@ proptest! {
             prop_assert_eq!(&batched, &full, "{}", String::from_utf8_lossy(&body));
         }
         prop_assert_eq!(full.answer.chunks_ns.len(), full.answer.chunk_delays_ns.len());
+    }
+
+    #[test]
+    fn the_next_request_has_the_servers_own_bytes(
+        insides in prop::collection::vec(valid_inside(), 1..9),
+        cuts in prop::collection::vec(any::<Index>(), 0..8),
+    ) {
+        let event = |inside: &String| {
+            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{inside}\"}}}}]}}\n\n")
+        };
+        let body: String = insides.iter().map(event).collect();
+        let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+        ends.sort_unstable();
+        let decoded = decode(&read(body.as_bytes(), &ends, |_| {}), true);
+        let mut next = ConversationBody::new(JsonStyle::Compact, "m");
+        next.push_answer(&decoded.answer, &decoded.spelling, HistoryReasoning::Drop);
+        let sent = std::str::from_utf8(next.history()).unwrap();
+        let message = &sent[sent.find('[').unwrap() + 1..];
+        let said: Message = serde_json::from_str(message).unwrap();
+        prop_assert_eq!(said.content.text(), decoded.answer.content.as_str());
+        let whole = insides.concat();
+        if serde_json::from_str::<String>(&format!("\"{whole}\"")).is_ok() {
+            prop_assert_eq!(message, format!("{{\"role\":\"assistant\",\"content\":\"{whole}\"}}"));
+        }
     }
 
     #[test]
