@@ -7,6 +7,7 @@ use turnbench_model::{Compat, Nanos, Phase, RequestPlan, RequestRecord};
 use super::context::Context;
 use super::dialogue::Dialogue;
 use super::outcome::Reader;
+use super::outlet::Outlet;
 use super::relay::Relay;
 use super::script::{Script, TurnScript};
 
@@ -19,16 +20,22 @@ const TIMEOUT_NS_PER_TOKEN: u64 = 200_000_000;
 /// The limit grows in whole seconds.
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
+/// What the clients of one shard share, and no other shard touches.
+pub(crate) struct ShardShared<'run> {
+    pub(crate) relay: Relay,
+    pub(crate) pacer: Pacer,
+    pub(crate) outlet: &'run Outlet,
+}
+
 /// Runs one client on its keep-alive connection, until the load has no more for it in this phase.
 pub(crate) async fn run_client(
     context: &Context<'_>,
-    relay: &Relay,
-    pacer: &Pacer,
+    shared: &ShardShared<'_>,
     load: ClientLoop,
     session: &mut Session,
 ) {
     let dialogues = BTreeMap::new();
-    let mut client = Client { context, relay, load, session, dialogues, frame: Frame::default() };
+    let mut client = Client { context, shared, load, session, dialogues, frame: Frame::default() };
     let clock = context.input.connector.clock();
     loop {
         match client.load.next(clock.now()) {
@@ -42,8 +49,8 @@ pub(crate) async fn run_client(
             Step::WaitUntil(at) => {
                 tokio::select! {
                     biased;
-                    () = relay.woken() => {}
-                    () = pacer.sleep_until(at) => {}
+                    () = shared.relay.woken() => {}
+                    () = shared.pacer.sleep_until(at) => {}
                 }
             }
         }
@@ -52,7 +59,7 @@ pub(crate) async fn run_client(
 
 struct Client<'run> {
     context: &'run Context<'run>,
-    relay: &'run Relay,
+    shared: &'run ShardShared<'run>,
     load: ClientLoop,
     session: &'run mut Session,
     /// Of the conversations that it has open; freed when they end.
@@ -80,7 +87,7 @@ impl Client<'_> {
         let deadline = built + timeout(&input.request, turn.max_tokens);
         let request =
             Request { bytes: &parts, intended_ns: ticket.intended, built_ns: Some(built) };
-        let limits = Limits { deadline: Some(deadline), cancel: self.relay.cancel() };
+        let limits = Limits { deadline: Some(deadline), cancel: self.shared.relay.cancel() };
         let mut reader = Reader::new(&input.request);
         let response = self.session.send(request, limits, &mut reader).await;
         let input_messages = dialogue.messages_count();
@@ -99,7 +106,7 @@ impl Client<'_> {
         let free = judged.stamps.end.map_or_else(|| clock.now(), |end| end.at_ns);
         let after = self.load.finish(ticket, end, free);
         self.put_away(ticket, after);
-        context.hand_out(RequestRecord {
+        self.shared.outlet.hand_out(RequestRecord {
             conversation_id: Arc::clone(&script.id),
             conversation: ticket.conversation,
             turn: ticket.turn,

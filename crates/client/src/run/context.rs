@@ -1,11 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
-
-use turnbench_model::RequestRecord;
-
 use super::RunInput;
 use super::control::Control;
 use super::dialogue::Dialogues;
+use super::outlet::Outlets;
 use crate::http1::HeadTemplate;
 
 /// What all clients of a run share.
@@ -17,18 +13,6 @@ pub(crate) struct Context<'run> {
     pub(crate) secrets: Vec<String>,
     /// Head of every request.
     pub(crate) head: HeadTemplate,
-    pub(crate) sink: &'run SyncSender<RequestRecord>,
-    /// Records that found the channel full.
-    pub(crate) sink_waits: AtomicU64,
-}
-
-impl Context<'_> {
-    /// Hands a record out. A full channel is waited for, and counted.
-    pub(crate) fn hand_out(&self, record: RequestRecord) {
-        if let Err(TrySendError::Full(record)) = self.sink.try_send(record) {
-            self.sink_waits.fetch_add(1, Ordering::Relaxed);
-            // The receiver is gone only after a panic of the recorder; the run goes on.
-            let _ = self.sink.send(record);
-        }
-    }
+    /// Where each shard's records go.
+    pub(crate) outlets: Outlets,
 }

@@ -3,26 +3,26 @@
 //!
 //! A shard is a thread with a single-threaded runtime of its own; clients are spread over the
 //! shards, each with its loop of the load and its dialogues. Shards share the lock-free parts of the
-//! load, the [`Control`] and the bounded channel of records, nothing else.
+//! load and the [`Control`], nothing else.
 
 mod client;
 mod context;
 mod control;
 mod dialogue;
 mod outcome;
+mod outlet;
 mod relay;
 mod script;
 mod shard;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::SyncSender;
 
 use turnbench_load::{ClientLoop, Driver, LoadSummary};
-use turnbench_model::{Compat, Nanos, OpenedConnection, RequestPlan, RequestRecord, ShardFacts};
+use turnbench_model::{Compat, Nanos, OpenedConnection, RequestPlan, ShardFacts};
 
 pub use control::Control;
+pub use outlet::{Outlets, Records};
 pub use script::{Script, TurnScript};
 
 use crate::ClientError;
@@ -50,8 +50,6 @@ pub struct RunInput {
     pub connector: Arc<Connector>,
     /// Concurrent clients, at least 1; as in the driver's plan.
     pub clients_count: u32,
-    /// Threads that the clients are spread over, at least 1; more than clients make no sense.
-    pub shards_count: u32,
     /// Whether every client's connection is opened before the first request.
     pub connections_warm: bool,
     /// Whether there is a warm-up phase before the run proper; as in the driver's plan.
@@ -69,8 +67,8 @@ pub struct RunEnd {
     pub interrupted: bool,
     /// Shards that panicked; their clients' work is missing.
     pub shards_panicked: u32,
-    /// Records that had to wait because the channel was full.
-    pub sink_waits_count: u64,
+    /// Records that had to wait because their shard's queue was full.
+    pub record_waits_count: u64,
     /// What each thread did in the run proper.
     pub shards: Vec<ShardFacts>,
     /// Connections opened before the first request.
@@ -93,6 +91,7 @@ pub enum RunError {
 }
 
 /// Runs what `driver` wants to its end, or until [`Control::cut`] of the control over it. Blocks.
+/// There are as many shards, each a thread, as `outlets` has ends.
 ///
 /// # Errors
 /// When a thread, a runtime or the request's head cannot be made; nothing was sent then.
@@ -100,7 +99,7 @@ pub fn run(
     input: &RunInput,
     mut driver: Driver,
     control: &Control,
-    sink: &SyncSender<RequestRecord>,
+    outlets: Outlets,
 ) -> Result<RunEnd, RunError> {
     let clock = Arc::clone(input.connector.clock());
     let context = Context {
@@ -109,10 +108,9 @@ pub fn run(
         dialogues: Dialogues::new(input),
         secrets: secrets(&input.headers),
         head: head(input)?,
-        sink,
-        sink_waits: AtomicU64::new(0),
+        outlets,
     };
-    let mut shards = Shards::new(input)?;
+    let mut shards = Shards::new(input, &context.outlets)?;
     let mut warm_connections = Vec::new();
     if input.connections_warm {
         warm_connections = shards.each(Shard::connect)?.concat();
@@ -136,7 +134,7 @@ pub fn run(
         summary: driver.summary(),
         interrupted: control.is_stopped(),
         shards_panicked: shards.panicked_count,
-        sink_waits_count: context.sink_waits.into_inner(),
+        record_waits_count: context.outlets.waits_count(),
         shards: facts,
         warm_connections,
     })
@@ -149,8 +147,8 @@ struct Shards {
 }
 
 impl Shards {
-    fn new(input: &RunInput) -> io::Result<Self> {
-        let count = input.shards_count.clamp(1, input.clients_count);
+    fn new(input: &RunInput, outlets: &Outlets) -> io::Result<Self> {
+        let count = outlets.shards_count();
         let shard = |number| Shard::new(number, count, input.clients_count, &input.connector);
         let alive = (0..count).map(shard).collect::<io::Result<_>>()?;
         Ok(Self { alive, panicked_count: 0 })

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use turnbench_load::ClientLoop;
 use turnbench_model::{Clock, Nanos, OpenedConnection, ShardFacts};
 
-use super::client::run_client;
+use super::client::{ShardShared, run_client};
 use super::context::Context;
 use super::relay::Relay;
 use crate::pacer::Pacer;
@@ -88,16 +88,20 @@ impl Shard {
         let (start, cpu_start) = (clock.now(), thread_cpu());
         let lags = Lags::default();
         let entered = self.runtime.enter();
-        let (relay, pacer) = (Relay::new(), Pacer::new(Arc::clone(&clock)));
+        let shared = ShardShared {
+            relay: Relay::new(),
+            pacer: Pacer::new(Arc::clone(&clock)),
+            outlet: context.outlets.of(self.number),
+        };
         drop(entered);
         let mut running: FuturesUnordered<_> = (self.places.iter_mut())
             .filter_map(|place| Some((place.load.take()?, &mut place.session)))
-            .map(|(load, session)| run_client(context, &relay, &pacer, load, session))
+            .map(|(load, session)| run_client(context, &shared, load, session))
             .collect();
         // Each is polled only when it was woken, not whenever a client is.
         let mut beside: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
-        beside.push(relay.pass_on(context.control).boxed_local());
-        beside.push(pacer.run().boxed_local());
+        beside.push(shared.relay.pass_on(context.control).boxed_local());
+        beside.push(shared.pacer.run().boxed_local());
         beside.push(lags.watch(&*clock).boxed_local());
         self.runtime.block_on(async {
             tokio::select! {

@@ -74,7 +74,7 @@ pub(super) fn facts(args: &RunArgs, prepared: &Prepared, end: &RunEnd) -> RunFac
         },
         warmup_runtime_ns: end.warmup.as_ref().map(|(_, runtime)| *runtime),
         interrupted: end.interrupted,
-        record_waits: end.sink_waits_count,
+        record_waits: end.record_waits_count,
         shards: end.shards.clone(),
         warm_connections: end.warm_connections.clone(),
         between_turns: args.verbose,

@@ -17,9 +17,9 @@ mod workload;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
-use turnbench_client::run::{self as engine, Control, RunEnd};
+use turnbench_client::run::{self as engine, Control, Records, RunEnd};
 use turnbench_load::{ConversationShape, Driver};
 use turnbench_metrics::RunReport;
 use turnbench_model::{Compat, Phase, Plan, TokenizerSource};
@@ -35,9 +35,6 @@ use prepare::Prepared;
 use progress::Progress;
 use recorder::{Recorded, Recorder, Told};
 use screen::Screen;
-
-/// Records between the shards and the recorder.
-const CHANNEL_RECORDS: usize = 8_192;
 
 /// A run that has ended.
 pub(crate) struct Finished {
@@ -159,13 +156,12 @@ fn replay(
                 .then(|| Content::new(&prepared.conversations, &prepared.plan)),
         },
     };
-    let (sender, receiver) = mpsc::sync_channel(CHANNEL_RECORDS);
+    let (outlets, records) = Records::new(prepared.plan.client.threads);
     let outcome = std::thread::scope(|scope| {
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn_scoped(scope, move || recorder.run(&receiver))?;
-        let end = engine::run(&input, driver, control, &sender);
-        drop(sender);
+            .spawn_scoped(scope, move || recorder.run(records))?;
+        let end = engine::run(&input, driver, control, outlets);
         let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
         Ok::<_, anyhow::Error>((end, recorded))
     });

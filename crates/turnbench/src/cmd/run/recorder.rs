@@ -1,8 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
-use turnbench_client::run::Control;
+use turnbench_client::run::{Control, Records};
 use turnbench_model::{Clock, RequestRecord};
 use turnbench_rundir::{LinesWriter, WrittenLines};
 use turnbench_workload::server_counted;
@@ -47,16 +46,22 @@ pub(crate) struct Recorder<'a> {
 
 impl Recorder<'_> {
     /// Takes records until every sender is gone: to the disk, to the screen, and not into memory.
-    /// Whatever the channel holds is handed to the kernel before the next wait, so that a killed
-    /// run has every record that had arrived. What the disk refuses stays in memory.
-    pub(crate) fn run(mut self, receiver: &Receiver<RequestRecord>) -> Recorded {
+    /// Whatever has come is handed to the kernel before the next wait, so that a killed run has every
+    /// record but those of its last milliseconds. What the disk refuses stays in memory.
+    pub(crate) fn run(mut self, mut records: Records) -> Recorded {
         let mut warned = false;
-        while let Ok(first) = receiver.recv() {
+        loop {
             let mut wrote = Ok(());
-            for record in std::iter::once(first).chain(receiver.try_iter()) {
-                wrote = wrote.and(self.lines.push(&record));
+            let more = records.take(|record| {
+                let pushed = self.lines.push(&record);
+                if wrote.is_ok() {
+                    wrote = pushed;
+                }
                 self.note(&record);
                 self.tell(&record);
+            });
+            if !more {
+                break;
             }
             if let Err(error) = wrote.and(self.lines.flush())
                 && !std::mem::replace(&mut warned, true)

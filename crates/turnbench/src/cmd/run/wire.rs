@@ -20,7 +20,6 @@ pub(crate) fn run_input(prepared: &Prepared) -> RunInput {
         headers: prepared.headers.clone(),
         connector: Arc::clone(&prepared.connector),
         clients_count: plan.load.num_clients,
-        shards_count: plan.client.threads,
         connections_warm: plan.client.connections_warm,
         warmup: plan.load.warmup_step,
     }
