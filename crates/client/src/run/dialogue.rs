@@ -24,7 +24,7 @@ impl Dialogue {
                 if turn.span.standalone {
                     self.body.clear();
                 }
-                for message in &script.messages[turn.span.messages.clone()] {
+                for message in &script.messages()[turn.span.messages.clone()] {
                     self.body.push(message);
                 }
             }

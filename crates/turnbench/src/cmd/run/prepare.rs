@@ -20,7 +20,8 @@ use crate::resolve::{self, OutputFiles, RunDirPlace};
 pub(crate) struct Prepared {
     pub plan: Plan,
     pub environment: Environment,
-    pub conversations: Vec<Conversation>,
+    /// Shared with the client, so that every message is held once.
+    pub conversations: Arc<[Conversation]>,
     /// Tokens of each turn's recorded answer; `None` where there is no answer or no tokenizer.
     pub answer_tokens: Vec<Vec<Option<u32>>>,
     pub tokenizer: Option<Arc<dyn Tokenizer>>,
@@ -101,7 +102,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     Ok(Prepared {
         plan,
         environment,
-        conversations,
+        conversations: conversations.into(),
         answer_tokens,
         tokenizer,
         connector,

@@ -7,14 +7,12 @@ use super::prepare::Prepared;
 /// What the client crate replays.
 pub(crate) fn run_input(prepared: &Prepared) -> RunInput {
     let plan = &prepared.plan;
-    let scripts = prepared
-        .conversations
-        .iter()
-        .zip(&prepared.answer_tokens)
-        .map(|(conversation, tokens)| Script::new(conversation, tokens, &plan.request))
-        .collect();
     RunInput {
-        scripts,
+        scripts: Script::of_workload(
+            &prepared.conversations,
+            &prepared.answer_tokens,
+            &plan.request,
+        ),
         request: plan.request.clone(),
         model: plan.target.served_model_name.clone(),
         headers: prepared.headers.clone(),
