@@ -1,6 +1,6 @@
 //! The files that a run writes on demand, and that one which fails does not take others with it.
 
-use crate::support::case::{Case, ended, plain};
+use crate::support::case::{Case, Ended, ended, plain};
 use crate::support::stub::Behaviour;
 use serde_json::{Value, json};
 
@@ -163,4 +163,53 @@ fn conversations_written_by_the_compatible_mode_are_the_finished_ones() {
     let ids: Vec<&Value> = list.as_array().unwrap().iter().map(|one| &one["id"]).collect();
     assert_eq!(ids, ["b"]);
     assert!(list[0].get("finished").is_none());
+}
+
+/// A run of 40 requests whose files cannot grow beyond a few kilobytes: the kernel refuses the rest,
+/// as a full disk does.
+fn run_with_small_files(case: &Case, more: &[&str]) -> Ended {
+    let list: Vec<_> = (0..20).map(|index| plain(&format!("conversation {index}"), 2)).collect();
+    case.conversations(&list.into());
+    let binary = assert_cmd::cargo::cargo_bin("turnbench").display().to_string();
+    let mut shell = assert_cmd::Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 16; exec \"$@\"";
+    shell.current_dir(case.folder.path()).args(["-c", script, "sh", &binary]);
+    ended(shell.args(case.arguments(more)))
+}
+
+#[test]
+fn a_disk_that_fills_up_takes_no_record_from_the_report() {
+    let case = Case::new(Behaviour::default());
+    let run = run_with_small_files(&case, &["--format", "json"]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    let refused = "warning: cannot write 'run/records.jsonl': File too large (os error 27)";
+    assert!(run.stderr.contains(&format!("{refused}; the run goes on")), "{}", run.stderr);
+    assert!(run.stderr.lines().any(|line| line == refused), "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["counts"]["requests"]["completed"], 40);
+    assert_eq!(report["counts"]["conversations"]["finished"], 20);
+    let on_disk = std::fs::read(case.path("run/records.jsonl")).unwrap();
+    assert!(on_disk.len() >= 4_096 && on_disk.len() < 40 * 700, "{}", on_disk.len());
+}
+
+#[test]
+fn without_a_run_directory_a_full_disk_takes_nothing_that_was_asked_for() {
+    let case = Case::new(Behaviour::default());
+    let run = run_with_small_files(&case, &["--run-dir", "none", "--format", "json"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("its records stay in memory"), "{}", run.stderr);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["counts"]["requests"]["completed"], 40);
+}
+
+#[test]
+fn without_a_folder_for_temporary_files_records_stay_in_memory() {
+    let case = Case::new(Behaviour::default());
+    let mut command = case.command(&["--run-dir", "none", "-o", "out.json"]);
+    let run = ended(command.env("TMPDIR", case.path("nowhere")));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let warning = "warning: cannot create a temporary file in '";
+    assert!(run.stderr.starts_with(warning), "{}", run.stderr);
+    assert!(run.stderr.contains("the records of the run stay in memory"), "{}", run.stderr);
+    assert_eq!(case.json("out.json").as_array().unwrap().len(), 2);
 }
