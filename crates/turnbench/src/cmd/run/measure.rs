@@ -1,11 +1,11 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use turnbench_client::run as engine;
+use turnbench_client::run::{self as engine, Records};
 use turnbench_metrics::{ReportBuilder, RunFacts, RunReport};
-use turnbench_model::{RequestRecord, TokenCounts};
+use turnbench_model::TokenCounts;
 
-use super::{CHANNEL_RECORDS, direct, finish, prepare, wire};
+use super::{direct, finish, prepare, wire};
 use crate::args::RunArgs;
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
@@ -20,11 +20,15 @@ pub(crate) fn measured(args: &RunArgs, at_most: Option<Duration>) -> Result<Meas
     let prepared = prepare::prepare(args)?;
     let (driver, control) = direct(&prepared)?;
     let input = wire::run_input(&prepared);
-    let (sender, receiver) = mpsc::sync_channel::<RequestRecord>(CHANNEL_RECORDS);
+    let (outlets, mut coming) = Records::new(prepared.plan.client.threads);
     let (ended, has_ended) = mpsc::channel::<()>();
     let (end, records) = std::thread::scope(|scope| {
         // Kept as they are: making numbers of them would take the client's time.
-        let keeper = scope.spawn(move || receiver.iter().collect::<Vec<_>>());
+        let keeper = scope.spawn(move || {
+            let mut records = Vec::new();
+            while coming.take(|record| records.push(record)) {}
+            records
+        });
         if let Some(at_most) = at_most {
             let control = &control;
             scope.spawn(move || {
@@ -33,8 +37,8 @@ pub(crate) fn measured(args: &RunArgs, at_most: Option<Duration>) -> Result<Meas
                 }
             });
         }
-        let end = engine::run(&input, driver, &control, &sender);
-        drop((sender, ended));
+        let end = engine::run(&input, driver, &control, outlets);
+        drop(ended);
         let records = keeper.join().map_err(|_| anyhow::anyhow!("the recorder panicked"));
         records.map(|records| (end, records))
     })?;
