@@ -248,8 +248,12 @@ impl Connection {
                 (polled, stream.last_read())
             }
             Transport::Tls(stream) => {
+                let filled = buffer.filled().len();
                 let polled = Pin::new(&mut *stream).poll_read(context, buffer);
-                (polled, stream.get_ref().0.last_read())
+                let socket = stream.get_ref().0;
+                // It reads on while there is something to read, be it the end of the stream.
+                let has_bytes = buffer.filled().len() > filled;
+                (polled, if has_bytes { socket.last_bytes() } else { socket.last_read() })
             }
             Transport::Other(stream, last) => {
                 let polled = Pin::new(stream).poll_read(context, buffer);

@@ -20,6 +20,7 @@ pub struct StampedStream {
     clock: Arc<dyn Clock>,
     kernel_stamps: bool,
     last_read: Option<Received>,
+    last_bytes: Option<Received>,
     arrival: Option<Arc<RequestArrival>>,
     wrote_since_read: bool,
 }
@@ -51,6 +52,7 @@ impl StampedStream {
             clock,
             kernel_stamps,
             last_read: None,
+            last_bytes: None,
             arrival: None,
             wrote_since_read: true,
         })
@@ -66,6 +68,12 @@ impl StampedStream {
     /// The end of the stream carries no kernel stamp, only the client's own.
     pub const fn last_read(&self) -> Option<Received> {
         self.last_read
+    }
+
+    /// The stamp of the latest read that gave bytes, for who reads through a layer that may have gone
+    /// on to the end of the stream.
+    pub const fn last_bytes(&self) -> Option<Received> {
+        self.last_bytes
     }
 
     /// A handle that tells when the latest request arrived, for a server whose HTTP library owns
@@ -95,6 +103,9 @@ impl StampedStream {
     fn note(&mut self, kernel_ns: Option<u64>, len: usize) {
         let (received, unix_ns) = stamp(&*self.clock, kernel_ns, self.last_read);
         self.last_read = Some(received);
+        if len > 0 {
+            self.last_bytes = Some(received);
+        }
         if let (Some(arrival), true) = (&self.arrival, len > 0) {
             arrival.note(unix_ns, received.source, self.wrote_since_read);
         }

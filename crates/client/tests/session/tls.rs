@@ -6,6 +6,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use turnbench_client::{BasePath, Connector, Endpoint, Session, TlsOptions, TransportError};
 use turnbench_model::MonotonicClock;
+#[cfg(target_os = "linux")]
+use turnbench_model::StampSource;
 
 use crate::support::*;
 
@@ -78,6 +80,35 @@ fn tls_trusts_a_given_ca_or_anyone_and_nobody_else() {
         let error = response.error.unwrap();
         assert!(matches!(error, TransportError::Handshake { .. }), "{error}");
         assert!(error.to_string().contains("certificate"), "{error}");
+    });
+}
+
+/// Linux begins to stamp a moment after the first socket has asked for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn kernel_stamps_are_taken_below_tls() {
+    block_on(async {
+        let authority = authority();
+        let (listener, url) = listen().await;
+        let url = url.replace("http://", "https://");
+        let options = TlsOptions { ca_cert: Some(authority.file.path().into()), insecure: false };
+        let connector = connector(&url, &options);
+        let mut stamped = None;
+        for _ in 0..200 {
+            let client = async {
+                let mut session = Session::new(Arc::clone(&connector));
+                send(&mut session).await;
+                send(&mut session).await.body.marks()[0].received
+            };
+            let (served, received) = tokio::join!(serve_tls(&listener, &authority), client);
+            served.unwrap();
+            if received.source == StampSource::Kernel {
+                stamped = Some(received);
+                break;
+            }
+        }
+        let received = stamped.expect("a stamp of the kernel");
+        assert!(received.at_ns <= received.read_ns);
     });
 }
 
