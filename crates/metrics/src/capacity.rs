@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// What a machine carries, as `turnbench selfcheck` measured it: the client's own CPU time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Capacity {
-    /// CPU time for each event that is read alone, in ns.
+    /// CPU time for each event under the heaviest load that was tried, in ns.
     pub cpu_ns_per_event: f64,
     /// CPU time for each request beside its events, in ns.
     pub cpu_ns_per_request: f64,

@@ -14,8 +14,8 @@ Every report says how far its numbers can be trusted: `trustworthy`, `caution` (
 they seem to) or `client-limited` (the client, not the server, made some of them). Each reason names what
 was measured, the limit, and the numbers that it touches. A delay is held against the median TTFT (the
 median latency without streaming) or the median ITL; the floor counts where that share of it is smaller.
-With fewer than 100 samples p90 stands in for p99.
-The reasons of each limit stand beside it in `crates/metrics/src/verdict/thresholds.rs`.
+With fewer than 100 samples p90 stands in for p99. The reasons of each limit stand beside it in
+`crates/metrics/src/verdict/thresholds.rs`.
 
 | reason | is | caution beyond | client-limited beyond | touches | what to do |
 | --- | --- | --- | --- | --- | --- |
@@ -71,10 +71,12 @@ fn limits(id: ReasonId) -> (String, String) {
     let shares = |limits: Limits| (percent(limits.caution), percent(limits.limited));
     let delays = |limits: DelayLimits, server: &str| {
         let one = |ratio: f64, floor: f64| {
-            if ratio.is_finite() {
-                format!("{} of {server}, at least {floor} ms", percent(ratio))
-            } else {
+            if ratio.is_infinite() {
                 "–".to_owned()
+            } else if ratio >= 1.0 {
+                format!("{ratio} × {server}, at least {floor} ms")
+            } else {
+                format!("{} of {server}, at least {floor} ms", percent(ratio))
             }
         };
         (

@@ -1,6 +1,6 @@
 use turnbench_metrics::{ClientTrust, Describe, RunReport, percents_for};
 
-use super::lines::{counted, labelled, millis};
+use super::lines::{counted, grouped, labelled, millis};
 
 /// Up to here a lag of an event loop is the grain of its timers, in ms.
 const LAG_GRAIN_MS: f64 = 1.1;
@@ -39,7 +39,8 @@ fn in_flight(report: &RunReport) -> String {
     };
     let asked = counted(client.concurrency_asked, "request");
     let paused = if report.plan.load.request_rate > 0.0 { ", with pauses as asked" } else { "" };
-    format!("{reached}{asked} in flight on average ({} at most{paused})", client.concurrency_peak)
+    let peak = grouped(client.concurrency_peak);
+    format!("{reached}{asked} in flight on average ({peak} at most{paused})")
 }
 
 /// How busy the client's threads were; `None` where nothing is known or worth a word.

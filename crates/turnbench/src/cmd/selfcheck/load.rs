@@ -24,9 +24,6 @@ const BURST_TOKENS: u64 = 512;
 
 /// Streams of the paced loads.
 const STREAMS: [u64; 4] = [1, 32, 256, 1_024];
-/// The load from which the CPU time of an event is taken: events arrive one by one, and there are
-/// enough of them.
-const COST_STREAMS: u64 = 256;
 /// Tokens of each paced stream.
 const PACED_TOKENS: u64 = 150;
 /// Time to its first token.
@@ -46,7 +43,7 @@ pub(super) fn measure(
 
     let cpu_ns_per_request = per(cpu_ns(&one_token), requests(&one_token.report));
     let source = Source::paced(TTFT, ITL)?;
-    let (mut loads, mut cpu_ns_per_event) = (Vec::new(), None);
+    let (mut loads, mut cpu_ns_per_event) = (Vec::new(), 0.0);
     let files = machine.file_limit_hard.unwrap_or(u64::MAX);
     for streams in STREAMS {
         if 2 * streams + SPARE_FILES > files {
@@ -55,21 +52,17 @@ pub(super) fn measure(
             continue;
         }
         let paced = Load::paced(streams).run(&source)?;
-        if streams <= COST_STREAMS {
-            let for_requests = cpu_ns_per_request * requests(&paced.report);
-            cpu_ns_per_event =
-                Some(per((cpu_ns(&paced) - for_requests).max(0.0), events(&paced.report)));
-        }
+        // The heaviest load's is kept: near its limit the client finds several events ready at a
+        // time, and the limit is what the cost of an event is wanted for.
+        let for_requests = cpu_ns_per_request * requests(&paced.report);
+        cpu_ns_per_event = per((cpu_ns(&paced) - for_requests).max(0.0), events(&paced.report));
         loads.push(load_check(streams, &paced.report));
     }
     source.stop()?;
     let speed = Speed {
         requests_per_sec: rate(&one_token.report, requests(&one_token.report)),
         events_per_sec: rate(&bursts.report, events(&bursts.report)),
-        capacity: Capacity {
-            cpu_ns_per_request,
-            cpu_ns_per_event: cpu_ns_per_event.unwrap_or(0.0),
-        },
+        capacity: Capacity { cpu_ns_per_event, cpu_ns_per_request },
     };
     Ok((speed, loads))
 }
