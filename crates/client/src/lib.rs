@@ -5,7 +5,7 @@
 //! (but the server's own), of data sets or of reports, and computes no metric.
 //!
 //! **Invariant:** between the first and the last byte of a response nothing is parsed but HTTP framing:
-//! bytes are stamped and kept, and JSON is decoded afterwards (or in batches of 256 KiB).
+//! bytes are stamped and kept, and JSON is decoded afterwards (or in batches of 16 KiB).
 //! **Invariant:** a failed request is data ([`TransportError`] beside whatever came), never an `Err`.
 //!
 //! HTTP is read by a reader of its own ([`http1::ResponseReader`]) rather than by a general client
