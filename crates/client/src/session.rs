@@ -20,9 +20,10 @@ use crate::response::RawResponse;
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// Held body bytes from which a sink is asked to take them.
 ///
-/// NOTE(perf): some 60 events, decoded in a few microseconds. With 256 KB a response's buffer grew through
-/// fresh pages: 4 % of a thread's time at full speed, and 50 KB for each of 1,024 streams.
-const SINK_BYTES: usize = 16 * 1024;
+/// NOTE(perf): some 50 events, decoded in a few microseconds; with the next read they fit into a buffer
+/// of 16 KB. With 256 KB a response's buffer grew through fresh pages: 4 % of a thread's time at full
+/// speed, and 50 KB for each of 1,024 streams.
+const SINK_BYTES: usize = 12 * 1024;
 /// How soon after its sending a request meets the end of a connection that was closed while idle.
 const STALE_WITHIN: Nanos = Nanos::from_millis(100);
 /// How long the end of the body may follow `[DONE]`; everything has been said by then.
