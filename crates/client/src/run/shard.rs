@@ -6,6 +6,7 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
+use tokio::task::unconstrained;
 use turnbench_load::ClientLoop;
 use turnbench_model::{Clock, Nanos, OpenedConnection, ShardFacts};
 
@@ -103,13 +104,16 @@ impl Shard {
         beside.push(shared.relay.pass_on(context.control).boxed_local());
         beside.push(shared.pacer.run().boxed_local());
         beside.push(lags.watch(&*clock).boxed_local());
-        self.runtime.block_on(async {
+        // One task holds all clients. The runtime's budget, 128 reads, is meant for one connection:
+        // beyond it every other client, and the timers beside them, would be put off again and again.
+        // Nobody needs it to give way: a client reads until its socket is empty, then waits.
+        self.runtime.block_on(unconstrained(async {
             tokio::select! {
                 biased;
                 () = async { while running.next().await.is_some() {} } => {}
                 Some(()) = beside.next() => {}
             }
-        });
+        }));
         drop((running, beside));
         let cpu_ns = thread_cpu().zip(cpu_start).map(|(end, start)| end.since(start));
         ShardFacts {
