@@ -33,6 +33,9 @@ pub(crate) struct TruthEntry {
     pub(crate) first_token_due_unix_ns: Option<u64>,
     /// When the simulated engine made the last token.
     pub(crate) last_token_due_unix_ns: Option<u64>,
+    /// Just before each write of a paced raw stream; of a long one, the first writes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) writes_unix_ns: Vec<u64>,
     pub(crate) prompt_tokens: u32,
     /// `None` when the client went away before the end.
     pub(crate) cached_tokens: Option<u32>,

@@ -96,6 +96,7 @@ impl Account {
             last_token_unix_ns: None,
             first_token_due_unix_ns: None,
             last_token_due_unix_ns: None,
+            writes_unix_ns: Vec::new(),
             prompt_tokens: self.prompt_tokens,
             cached_tokens: None,
             output_tokens,

@@ -48,6 +48,25 @@ pub(crate) struct Notes {
     pub(crate) first_due_unix_ns: Option<u64>,
     pub(crate) first_token_unix_ns: Option<u64>,
     pub(crate) last_token_unix_ns: Option<u64>,
+    /// Of a paced stream, its first [`WRITES_MAX`] writes.
+    pub(crate) writes_unix_ns: Vec<u64>,
+}
+
+/// Writes of one answer that are noted.
+const WRITES_MAX: usize = 4096;
+
+impl Notes {
+    /// Whether the truth tells of every write: then there is time to note it.
+    pub(crate) fn has_writes(&self, content: &Content) -> bool {
+        self.first_due_unix_ns.is_some() && matches!(content, Content::Events(_))
+    }
+
+    /// Notes a write, if it is not one too many.
+    pub(crate) fn add_write(&mut self, unix_ns: u64) {
+        if self.writes_unix_ns.len() < WRITES_MAX {
+            self.writes_unix_ns.push(unix_ns);
+        }
+    }
 }
 
 impl Answer {
@@ -107,6 +126,7 @@ impl Answer {
             last_token_unix_ns: notes.last_token_unix_ns,
             first_token_due_unix_ns: due_after(0),
             last_token_due_unix_ns: due_after(self.tokens - 1),
+            writes_unix_ns: notes.writes_unix_ns.clone(),
             prompt_tokens: self.prompt_tokens,
             cached_tokens: (self.written == self.tokens).then_some(0),
             output_tokens: self.written,

@@ -184,6 +184,11 @@ fn the_truth_has_a_line_for_every_request_once_the_server_has_stopped() {
     assert_eq!(due(streamed), (received + ttft.0, received + ttft.0 + 4 * itl.0));
     assert!(at(streamed, "first_token_unix_ns") >= due(streamed).0, "{streamed}");
     assert!(at(streamed, "last_token_unix_ns") >= due(streamed).1, "{streamed}");
+    let writes: Vec<u64> = serde_json::from_value(streamed["writes_unix_ns"].clone()).unwrap();
+    assert_eq!(writes.len(), 5);
+    let ends = [at(streamed, "first_token_unix_ns"), at(streamed, "last_token_unix_ns")];
+    assert_eq!([writes[0], writes[4]], ends);
+    assert!(writes.is_sorted() && whole["writes_unix_ns"].is_null(), "{streamed} {whole}");
     assert_eq!((whole["stream"].as_bool(), &whole["output_tokens"]), (Some(false), &3.into()));
     assert!(at(whole, "first_token_unix_ns") >= due(whole).1, "{whole}");
     assert_eq!(cut["finish_reason"], "abort");
