@@ -104,7 +104,7 @@ impl Errors {
 fn matched<'a>(seen: &'a [Seen], truths: &'a [Truth]) -> Option<Vec<(&'a Seen, &'a Truth)>> {
     let mut by_id = BTreeMap::new();
     for truth in truths {
-        let ids = [&truth.x_session_id, &truth.x_request_id];
+        let ids = [Some(&truth.id), truth.x_session_id.as_ref(), truth.x_request_id.as_ref()];
         for id in ids.into_iter().flatten() {
             by_id.insert(id.as_str(), truth);
         }

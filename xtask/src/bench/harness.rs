@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use serde_json::json;
+use turnbench_model::{Clock, MonotonicClock};
 
 use super::client::{Client, Job, Load, Reported};
 use super::launch::{self, Cost};
@@ -18,8 +19,11 @@ use super::truth::Truths;
 
 /// How often the memory of a client's processes is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many of those looks a client has.
-const LOOKS_MAX: u32 = 600;
+/// The pause after a look, in lengths of the look: many processes take long to look at, on the core
+/// of the source.
+const LOOK_SHARE: u32 = 50;
+/// How long a client may take.
+const TIME_MAX: Duration = Duration::from_mins(10);
 /// Bytes of a failed client's last words that are shown.
 const LAST_WORDS: usize = 2000;
 
@@ -135,16 +139,18 @@ fn watch(mut launcher: Child, many_processes: bool) -> anyhow::Result<u64> {
         let _ = sender.send(());
         status
     });
-    let mut together = 0;
-    let mut looks = 0;
-    while ended.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
-        looks += 1;
+    let clock = MonotonicClock::start();
+    let (mut together, mut pause) = (0, LOOK_EVERY);
+    while ended.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let start = clock.now();
         let processes = processes::below(root);
-        if looks > LOOKS_MAX {
+        if Duration::from_nanos(start.0) > TIME_MAX {
             processes::end(&processes);
         } else if many_processes {
             together = together.max(processes::memory_bytes(&processes));
         }
+        let took = Duration::from_nanos(clock.now().since(start).0);
+        pause = LOOK_EVERY.max(took * LOOK_SHARE);
     }
     match waiter.join() {
         Ok(status) => status.context("waiting for a client")?,

@@ -42,6 +42,8 @@ use throughput::Throughput;
 const DOCUMENT: &str = "docs/benchmarks.md";
 /// The client to which others are compared.
 const NULL: &str = "nullclient";
+/// The same without sleep, to which throughput is compared too.
+const SPINNING: &str = "nullclient --spin";
 /// The client that has targets.
 const OWN: &str = "turnbench";
 
@@ -50,6 +52,7 @@ struct Setup {
     options: Options,
     harness: Harness,
     bare: [Bare; 3],
+    spinning: Bare,
     turnbench: Turnbench,
     without_records: Turnbench,
     warm: Turnbench,
@@ -90,6 +93,7 @@ pub(crate) fn run(args: &[&str]) -> anyhow::Result<ExitCode> {
     };
     let setup = Setup {
         bare: Bare::all(&programs.folder),
+        spinning: Bare::spinning(&programs.folder),
         turnbench: Turnbench::new(&programs.turnbench),
         without_records: Turnbench::without_records(&programs.turnbench),
         warm: Turnbench::warm(&programs.turnbench),

@@ -7,6 +7,8 @@ use serde::Deserialize;
 /// What the source wrote down about a request. Times in nanoseconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct Truth {
+    /// The answer's.
+    pub(crate) id: String,
     pub(crate) x_request_id: Option<String>,
     pub(crate) x_session_id: Option<String>,
     /// When the kernel received the request's first byte.

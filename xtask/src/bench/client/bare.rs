@@ -4,13 +4,15 @@ use std::process::Command;
 use serde::Deserialize;
 
 use super::{Client, Job, Reported, json};
-use crate::bench::NULL;
+use crate::bench::{NULL, SPINNING};
 
 /// A client of the `bench` crate: it sends one prebuilt request and decodes nothing.
 #[derive(Debug)]
 pub(crate) struct Bare {
     name: &'static str,
     program: PathBuf,
+    /// Whether it never sleeps.
+    spins: bool,
 }
 
 /// Sees frames of a body, not reads of a socket.
@@ -25,7 +27,13 @@ struct Printed {
 impl Bare {
     /// All there are, the null client first.
     pub(crate) fn all(programs: &Path) -> [Self; 3] {
-        [NULL, HYPER, "turnclient"].map(|name| Self { name, program: programs.join(name) })
+        let client = |name| Self { name, program: programs.join(name), spins: false };
+        [NULL, HYPER, "turnclient"].map(client)
+    }
+
+    /// The null client that takes a whole core, so that the source need not wake it.
+    pub(crate) fn spinning(programs: &Path) -> Self {
+        Self { name: SPINNING, program: programs.join(NULL), spins: true }
     }
 }
 
@@ -41,6 +49,9 @@ impl Client for Bare {
             .args(["--connections", &job.load.streams.to_string()])
             .args(["--requests", &job.load.requests.to_string()])
             .args(["--max-tokens", &job.load.tokens.to_string()]);
+        if self.spins {
+            command.arg("--spin");
+        }
         Ok(command)
     }
 

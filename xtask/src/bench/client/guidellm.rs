@@ -4,11 +4,13 @@ use serde::Deserialize;
 
 use super::{Client, Job, Reported, Seen, json};
 
-/// guidellm.
+/// guidellm, with the command line it has since 0.8.
 #[derive(Debug)]
 pub(crate) struct Guidellm {
     pub(crate) program: String,
 }
+
+const REPORT: &str = "guidellm.json";
 
 /// What it writes as JSON.
 #[derive(Deserialize)]
@@ -28,6 +30,8 @@ struct Requests {
 
 #[derive(Deserialize)]
 struct Request {
+    /// The answer's id.
+    response_id: Option<String>,
     time_to_first_token_ms: Option<f64>,
     /// Mean of a request: over the tokens after the first.
     inter_token_latency_ms: Option<f64>,
@@ -42,18 +46,21 @@ impl Client for Guidellm {
         let tokens = job.load.tokens;
         let mut command = Command::new(&self.program);
         command
-            .args(["benchmark", "run", "--target", job.url, "--model", "raw", "--processor"])
-            .arg(job.tokenizer)
-            .args(["--profile", "concurrent", "--rate", &job.load.streams.to_string()])
-            .args(["--max-requests", &job.load.requests.to_string()])
-            .args(["--data", &format!("prompt_tokens=16,output_tokens={tokens}")])
-            .args(["--disable-console", "--outputs", "json", "--output-dir"])
-            .arg(job.folder);
+            .args(["run", "--disable-console", "--backend"])
+            .arg(format!("kind=openai_http,target={},model=raw", job.url))
+            .arg("--tokenizer")
+            .arg(format!("kind=huggingface_auto,model={}", job.tokenizer.display()))
+            .args(["--profile", &format!("kind=concurrent,streams={}", job.load.streams)])
+            .args(["--constraint", &format!("kind=max_requests,count={}", job.load.requests)])
+            .arg("--data")
+            .arg(format!("kind=synthetic_text,prompt_tokens=16,output_tokens={tokens}"))
+            .arg("--output")
+            .arg(format!("kind=json,path={}", job.folder.join(REPORT).display()));
         Ok(command)
     }
 
     fn reported(&self, job: &Job<'_>) -> anyhow::Result<Reported> {
-        let written: Written = json(&job.folder.join("benchmarks.json"))?;
+        let written: Written = json(&job.folder.join(REPORT))?;
         let requests = written.benchmarks.iter().flat_map(|one| &one.requests.successful);
         Ok(Reported { requests: requests.filter_map(seen).collect(), reads: None })
     }
@@ -65,7 +72,7 @@ impl Client for Guidellm {
 
 fn seen(request: &Request) -> Option<Seen> {
     Some(Seen {
-        id: None,
+        id: request.response_id.clone(),
         ttft_ms: request.time_to_first_token_ms?,
         tpot_ms: request.inter_token_latency_ms,
         ..Seen::default()

@@ -83,7 +83,7 @@ pub(crate) struct Reported {
 /// What a client reports of one request that completed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
-    /// The `X-Session-ID` or `X-Request-ID` that it sent, where that is known.
+    /// The `X-Session-ID` or `X-Request-ID` that it sent, or the answer's id, where one is known.
     pub(crate) id: Option<String>,
     pub(crate) ttft_ms: f64,
     /// Mean time between tokens.
