@@ -35,10 +35,10 @@ impl Cores {
     pub(crate) fn shown(self) -> String {
         let Self { source, client } = self;
         if self.are_two() {
-            format!("source on core {source}, client on core {client}")
+            format!("Source on core {source}, client on core {client}")
         } else {
             format!(
-                "source and client **share core {source}**, as there is no other: times are of no \
+                "Source and client **share core {source}**, as there is no other: times are of no \
                  use, ratios of little"
             )
         }

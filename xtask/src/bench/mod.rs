@@ -141,14 +141,16 @@ fn measure(setup: &Setup) -> anyhow::Result<String> {
 fn conditions(setup: &Setup) -> String {
     let command =
         if setup.options.quick { "cargo xtask bench --quick" } else { "cargo xtask bench" };
+    let runs = match setup.options.runs() {
+        1 => "One run of each client".to_owned(),
+        runs => format!("Medians of {runs} runs in turns, in brackets the least and the most"),
+    };
     let text = format!(
-        "`{command}`, {}. {}; load average at the start {}. {}. Medians of {} runs in turns, in \
-         brackets the least and the most.\n",
+        "`{command}`, {}. {}; load average at the start {}. {}. {runs}.\n",
         machine::today(),
         machine::description(),
         machine::load_average(),
         setup.harness.cores.shown(),
-        setup.options.runs(),
     );
     let absent = setup.peers.absent.join(", ");
     let absent =
