@@ -2,7 +2,7 @@
 
 use super::client::{Client, Load};
 use super::error::Errors;
-use super::harness::Run;
+use super::harness::{Run, Watch};
 use super::rounds::Rounds;
 use super::source::Pace;
 use super::statistics::{Spread, quantile};
@@ -40,13 +40,14 @@ struct Figures {
     in_flight_peak: f64,
     /// Of the source's first tokens, behind their schedule.
     lateness_p99_ms: f64,
+    /// Largest resident set; NaN of clients that may have several processes.
     memory_mb: f64,
     /// Requests of which the client has reported.
     reported: f64,
 }
 
 impl Figures {
-    fn of(run: &Run) -> Self {
+    fn of(client: &dyn Client, run: &Run) -> Self {
         let delays: Vec<f64> =
             run.reported.requests.iter().filter_map(|seen| seen.delay_ms).collect();
         let lateness: Vec<f64> = run.truths.whole.iter().filter_map(Truth::lateness_ms).collect();
@@ -57,7 +58,11 @@ impl Figures {
             in_flight_mean,
             in_flight_peak: in_flight_peak as f64,
             lateness_p99_ms: quantile(&lateness, 0.99),
-            memory_mb: run.memory_bytes as f64 / 1e6,
+            memory_mb: if client.is_peer() {
+                f64::NAN
+            } else {
+                run.cost.peak_rss_bytes as f64 / 1e6
+            },
             reported: run.reported.requests.len() as f64,
         }
     }
@@ -69,6 +74,8 @@ struct Row {
     streams: u32,
     name: String,
     runs: Vec<Figures>,
+    /// Of clients that may have several processes, from runs of their own.
+    together_mb: Vec<f64>,
 }
 
 impl Row {
@@ -107,11 +114,13 @@ impl Fidelity {
                 pace: PACE,
                 runs: setup.options.runs(),
                 peer_runs: PEER_RUNS,
+                watched: Watch::Nothing,
             };
             let load = Load { streams, requests: streams.max(REQUESTS_MIN), tokens };
-            let runs = rounds.measure(&clients, |_| load, |_, run| Figures::of(run))?;
-            for (client, runs) in clients.iter().zip(runs) {
-                rows.push(Row { streams, name: client.name().to_owned(), runs });
+            let runs = rounds.measure(&clients, |_| load, Figures::of)?;
+            let memory = memory(setup, &clients, load)?;
+            for (client, (runs, together_mb)) in clients.iter().zip(runs.into_iter().zip(memory)) {
+                rows.push(Row { streams, name: client.name().to_owned(), runs, together_mb });
             }
         }
         Ok(Self { rows })
@@ -180,7 +189,10 @@ impl Fidelity {
                 Spread::shown_or_dash(row.spread(|run| run.reported), 0),
                 Spread::shown_or_dash(row.spread(|run| run.in_flight_mean), 1),
                 Spread::shown_or_dash(row.spread(|run| run.in_flight_peak), 0),
-                Spread::shown_or_dash(row.spread(|run| run.memory_mb), 1),
+                Spread::shown_or_dash(
+                    row.spread(|run| run.memory_mb).or_else(|| Spread::of(&row.together_mb)),
+                    1,
+                ),
                 Spread::shown_or_dash(row.spread(|run| run.lateness_p99_ms), 2),
             ]);
         }
@@ -206,4 +218,29 @@ impl Fidelity {
             target(MEMORY_STREAMS, "peak memory", 60.0, " MB", |run| run.memory_mb),
         ]
     }
+}
+
+/// Memory of other projects' clients, whose processes are looked at one by one. That takes time on the
+/// source's core, so these runs are for nothing else.
+fn memory(setup: &Setup, clients: &[&dyn Client], load: Load) -> anyhow::Result<Vec<Vec<f64>>> {
+    let rounds = Rounds {
+        harness: &setup.harness,
+        title: &format!("memory, {} streams", load.streams),
+        pace: PACE,
+        runs: 1,
+        peer_runs: 1,
+        watched: Watch::Memory,
+    };
+    let peers: Vec<&dyn Client> =
+        clients.iter().copied().filter(|client| client.is_peer()).collect();
+    // No look may have caught the peak; all together have at least what the largest has.
+    let memory_mb = |_: &dyn Client, run: &Run| {
+        let seen = run.together_bytes.unwrap_or(0);
+        seen.max(run.cost.peak_rss_bytes) as f64 / 1e6
+    };
+    let mut of_peers = rounds.measure(&peers, |_| load, memory_mb)?.into_iter();
+    let of = |client: &&dyn Client| {
+        if client.is_peer() { of_peers.next().unwrap_or_default() } else { Vec::new() }
+    };
+    Ok(clients.iter().map(of).collect())
 }

@@ -19,9 +19,8 @@ use super::truth::Truths;
 
 /// How often the memory of a client's processes is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The pause after a look, in lengths of the look: many processes take long to look at, on the core
-/// of the source.
-const LOOK_SHARE: u32 = 50;
+/// The pause after a look, in lengths of the look: many processes take long to look at.
+const LOOK_SHARE: u32 = 4;
 /// How long a client may take.
 const TIME_MAX: Duration = Duration::from_mins(10);
 /// Bytes of a failed client's last words that are shown.
@@ -45,11 +44,19 @@ pub(crate) struct Run {
     pub(crate) cost: Cost,
     pub(crate) truths: Truths,
     pub(crate) reported: Reported,
-    /// Largest memory of all its processes together; of clients with a single process, its
-    /// resident set.
-    pub(crate) memory_bytes: u64,
+    /// Largest memory of all its processes together, where it was looked at.
+    pub(crate) together_bytes: Option<u64>,
     /// Of the source, in seconds.
     pub(crate) source_cpu_s: f64,
+}
+
+/// What is watched while a client runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Watch {
+    /// Nothing: the source has its core for itself.
+    Nothing,
+    /// The memory of its processes, on the source's core.
+    Memory,
 }
 
 impl Harness {
@@ -67,11 +74,23 @@ impl Harness {
     }
 
     /// Has a client do a job against a fresh source.
-    pub(crate) fn run(&self, client: &dyn Client, load: Load, pace: Pace) -> anyhow::Result<Run> {
-        self.try_run(client, load, pace).with_context(|| client.name().to_owned())
+    pub(crate) fn run(
+        &self,
+        client: &dyn Client,
+        load: Load,
+        pace: Pace,
+        watched: Watch,
+    ) -> anyhow::Result<Run> {
+        self.try_run(client, load, pace, watched).with_context(|| client.name().to_owned())
     }
 
-    fn try_run(&self, client: &dyn Client, load: Load, pace: Pace) -> anyhow::Result<Run> {
+    fn try_run(
+        &self,
+        client: &dyn Client,
+        load: Load,
+        pace: Pace,
+        watched: Watch,
+    ) -> anyhow::Result<Run> {
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder)?;
         }
@@ -86,7 +105,7 @@ impl Harness {
             tokenizer: &self.tokenizer,
             conversations: &conversations,
         };
-        let (cost, memory_bytes) = self.launch(&client.command(&job)?, client.is_peer())?;
+        let (cost, together_bytes) = self.launch(&client.command(&job)?, watched)?;
         if cost.exit_code != 0 {
             let name = client.name();
             bail!("{name} ended with {}: {}", cost.exit_code, last_words(&self.folder));
@@ -98,11 +117,11 @@ impl Harness {
             let (done, asked) = (truths.whole.len(), load.requests as usize);
             ensure!(done == asked, "{done} of {asked} requests were answered");
         }
-        Ok(Run { cost, truths, reported, memory_bytes, source_cpu_s })
+        Ok(Run { cost, truths, reported, together_bytes, source_cpu_s })
     }
 
     /// Runs a command on the client's core, to its end or until its time is over.
-    fn launch(&self, command: &Command, many_processes: bool) -> anyhow::Result<(Cost, u64)> {
+    fn launch(&self, command: &Command, watched: Watch) -> anyhow::Result<(Cost, Option<u64>)> {
         let cost_file = self.folder.join("cost.json");
         let mut launcher = Command::new(&self.own);
         launcher
@@ -120,17 +139,16 @@ impl Harness {
                 None => launcher.env_remove(name),
             };
         }
-        let together =
-            watch(launcher.spawn().context("cannot start this program")?, many_processes)?;
+        let together = watch(launcher.spawn().context("cannot start this program")?, watched)?;
         let Ok(text) = fs::read_to_string(&cost_file) else { bail!(last_words(&self.folder)) };
         let cost: Cost = serde_json::from_str(&text)?;
-        Ok((cost, together.max(cost.peak_rss_bytes)))
+        Ok((cost, together))
     }
 }
 
-/// Waits for the end, and looks from time to time at the memory of all processes together where
-/// there may be several.
-fn watch(mut launcher: Child, many_processes: bool) -> anyhow::Result<u64> {
+/// Waits for the end, and looks from time to time at the memory of all processes together, if that
+/// is watched.
+fn watch(mut launcher: Child, watched: Watch) -> anyhow::Result<Option<u64>> {
     let root = launcher.id();
     let (sender, ended) = mpsc::channel();
     let waiter = thread::spawn(move || {
@@ -140,14 +158,14 @@ fn watch(mut launcher: Child, many_processes: bool) -> anyhow::Result<u64> {
         status
     });
     let clock = MonotonicClock::start();
-    let (mut together, mut pause) = (0, LOOK_EVERY);
+    let (mut together, mut pause) = (None, LOOK_EVERY);
     while ended.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
         let start = clock.now();
         let processes = processes::below(root);
         if Duration::from_nanos(start.0) > TIME_MAX {
             processes::end(&processes);
-        } else if many_processes {
-            together = together.max(processes::memory_bytes(&processes));
+        } else if watched == Watch::Memory {
+            together = together.max(Some(processes::memory_bytes(&processes)));
         }
         let took = Duration::from_nanos(clock.now().since(start).0);
         pause = LOOK_EVERY.max(took * LOOK_SHARE);

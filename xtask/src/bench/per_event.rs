@@ -1,7 +1,7 @@
 //! CPU time an event, where every event comes alone.
 
 use super::client::{Client, Load};
-use super::harness::Run;
+use super::harness::{Run, Watch};
 use super::rounds::Rounds;
 use super::source::Pace;
 use super::statistics::Spread;
@@ -76,6 +76,7 @@ impl PerEvent {
                 pace: Pace { itl_ms: rate.itl_ms, ..Pace::default() },
                 runs: setup.options.runs(),
                 peer_runs: PEER_RUNS,
+                watched: Watch::Nothing,
             };
             let load = rate.load(setup.options.quick);
             let figures =
@@ -170,6 +171,7 @@ impl StartUp {
             pace: Pace::default(),
             runs: 1,
             peer_runs: 1,
+            watched: Watch::Nothing,
         };
         let load = Load { streams: STREAMS, requests: STREAMS, tokens: 1 };
         let costs = rounds.measure(&peers, |_| load, |_, run| run.cost.cpu_s)?;

@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use super::client::{Client, Load};
-use super::harness::{Harness, Run};
+use super::harness::{Harness, Run, Watch};
 use super::source::Pace;
 
 /// The same work, done by several clients in turns.
@@ -14,6 +14,7 @@ pub(crate) struct Rounds<'a> {
     pub(crate) runs: u32,
     /// Runs of other projects' clients, if these are fewer.
     pub(crate) peer_runs: u32,
+    pub(crate) watched: Watch,
 }
 
 impl Rounds<'_> {
@@ -38,7 +39,7 @@ impl Rounds<'_> {
                 }
                 let (title, name, runs) = (self.title, client.name(), self.runs);
                 say(&format!("{title}: {name}, {} of {runs}", round + 1));
-                match self.harness.run(client, load(client), self.pace) {
+                match self.harness.run(client, load(client), self.pace, self.watched) {
                     Ok(run) => figures[place].push(figure(client, &run)),
                     Err(error) if client.is_peer() => {
                         say(&format!("warning: {error:#}"));

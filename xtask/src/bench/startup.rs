@@ -1,6 +1,7 @@
 //! From the start of the process to its first request.
 
 use super::client::Load;
+use super::harness::Watch;
 use super::rounds::Rounds;
 use super::source::Pace;
 use super::statistics::Spread;
@@ -28,6 +29,7 @@ impl Startup {
             pace: Pace::default(),
             runs: if setup.options.quick { RUNS_QUICK } else { RUNS },
             peer_runs: PEER_RUNS,
+            watched: Watch::Nothing,
         };
         let load = Load { streams: 1, requests: 1, tokens: 1 };
         let clients = setup.whole_programs();

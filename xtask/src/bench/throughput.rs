@@ -1,6 +1,7 @@
 //! Events and requests a second, as fast as they come.
 
 use super::client::Load;
+use super::harness::Watch;
 use super::rounds::Rounds;
 use super::source::Pace;
 use super::statistics::Spread;
@@ -45,6 +46,7 @@ impl Throughput {
                 pace: Pace { events_per_write, ..Pace::default() },
                 runs: setup.options.runs(),
                 peer_runs: 0,
+                watched: Watch::Nothing,
             };
             rounds.measure(&clients, |_| load, |_, run| run.truths.span_s())
         };
