@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
@@ -37,8 +37,9 @@ impl WrittenLines {
     /// When the file cannot be read.
     pub fn read(&mut self) -> Result<JsonLines<'_>, RunDirError> {
         let path = self.path.clone();
-        let input = self.bytes_from(0).map_err(RunDirError::io("read", &path))?;
-        Ok(JsonLines::new(&path, input))
+        let (on_disk, in_memory) = self.parts_from(0).map_err(RunDirError::io("read", &path))?;
+        let on_disk = BufReader::with_capacity(READ_BYTES, on_disk);
+        Ok(JsonLines::new(&path, on_disk.chain(in_memory)))
     }
 
     /// The value of the line at a place, as [`JsonLines::place`] gave it.
@@ -46,10 +47,12 @@ impl WrittenLines {
     /// # Errors
     /// When it cannot be read, or there is no such line.
     pub fn read_at<T: DeserializeOwned>(&mut self, place: LinePlace) -> Result<T, RunDirError> {
-        let mut line = Vec::new();
-        let read = self.bytes_from(place.start);
-        read.and_then(|input| input.take(place.bytes).read_to_end(&mut line))
-            .map_err(RunDirError::io("read", &self.path))?;
+        let mut line = Vec::with_capacity(place.bytes as usize);
+        // No more than the line: records are read one by one, from all over the file.
+        let read = self.parts_from(place.start).and_then(|(on_disk, in_memory)| {
+            on_disk.chain(in_memory).take(place.bytes).read_to_end(&mut line)
+        });
+        read.map_err(RunDirError::io("read", &self.path))?;
         serde_json::from_slice(&line).map_err(|source| RunDirError::Malformed {
             path: self.path.clone(),
             line: source.line(),
@@ -57,8 +60,9 @@ impl WrittenLines {
         })
     }
 
-    /// The bytes of all lines from the byte `start` on.
-    fn bytes_from(&mut self, start: u64) -> io::Result<impl BufRead> {
+    /// The bytes of all lines from the byte `start` on: those on disk, not buffered, and those that
+    /// come after them.
+    fn parts_from(&mut self, start: u64) -> io::Result<(Box<dyn Read + '_>, &[u8])> {
         let on_disk: Box<dyn Read> = match &mut self.file {
             Some(file) => {
                 file.seek(SeekFrom::Start(start))?;
@@ -67,8 +71,7 @@ impl WrittenLines {
             None => Box::new(io::empty()),
         };
         let skipped = start.saturating_sub(self.written_bytes) as usize;
-        let in_memory = self.rest.get(skipped..).unwrap_or_default();
-        Ok(BufReader::with_capacity(READ_BYTES, on_disk).chain(in_memory))
+        Ok((on_disk, self.rest.get(skipped..).unwrap_or_default()))
     }
 }
 
@@ -76,7 +79,7 @@ impl WrittenLines {
 mod tests {
     use std::io::{Seek, SeekFrom, Write};
 
-    use crate::{Line, LinesWriter, WrittenLines};
+    use crate::{Line, LinePlace, LinesWriter, WrittenLines};
 
     fn all(lines: &mut WrittenLines) -> Vec<String> {
         let mut reader = lines.read().unwrap();
@@ -94,24 +97,43 @@ mod tests {
         values
     }
 
+    fn reads_back(mut writer: LinesWriter) {
+        let expect: Vec<String> = (0..40).map(|index| "x".repeat(index * 500)).collect();
+        for value in &expect {
+            // A full disk's refusal is told at the end too.
+            let _ = writer.push(value);
+        }
+        let (mut lines, _) = writer.finish();
+        assert_eq!(all(&mut lines), expect);
+        assert_eq!(all(&mut lines), expect, "a second time");
+    }
+
     #[test]
     fn lines_are_read_back_from_wherever_they_are() {
         let folder = tempfile::tempdir().unwrap();
-        let expect: Vec<String> = (0..40).map(|index| "x".repeat(index * 500)).collect();
-        for mut writer in [
-            LinesWriter::create(&folder.path().join("a.jsonl")).unwrap(),
-            LinesWriter::unnamed().unwrap(),
-            LinesWriter::in_memory(),
-            LinesWriter::create(std::path::Path::new("/dev/full")).unwrap(),
-        ] {
-            for value in &expect {
-                // The full disk's refusal is told at the end too.
-                let _ = writer.push(value);
-            }
-            let (mut lines, _) = writer.finish();
-            assert_eq!(all(&mut lines), expect);
-            assert_eq!(all(&mut lines), expect, "a second time");
+        reads_back(LinesWriter::create(&folder.path().join("a.jsonl")).unwrap());
+        reads_back(LinesWriter::unnamed().unwrap());
+        reads_back(LinesWriter::in_memory());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn lines_that_a_full_disk_refused_are_read_back() {
+        reads_back(LinesWriter::create(std::path::Path::new("/dev/full")).unwrap());
+    }
+
+    #[test]
+    fn one_line_is_read_without_those_after_it() {
+        let mut writer = LinesWriter::unnamed().unwrap();
+        for value in 1_000..3_000_u32 {
+            writer.push(&value).unwrap();
         }
+        let (mut lines, flushed) = writer.finish();
+        flushed.unwrap();
+        let place = LinePlace { start: 50, bytes: 4 };
+        assert_eq!(lines.read_at::<u32>(place).unwrap(), 1_010);
+        let read_up_to = lines.file.as_mut().unwrap().stream_position().unwrap();
+        assert_eq!(read_up_to, place.start + place.bytes);
     }
 
     #[test]
@@ -127,6 +149,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_told_at_the_end() {
         let mut writer = LinesWriter::create(std::path::Path::new("/dev/full")).unwrap();
