@@ -131,7 +131,8 @@ impl RequestRow {
         let first_token = stamps.first_token.map(|stamp| stamp.at_ns);
         let ttft_raw_ms = first_token.map(since_sent);
         let server_times = record.server_times.as_ref();
-        let server_ttft_ms = server_times.and_then(|times| times.time_to_first_token_ms);
+        let server_ttft_ms = server_times
+            .and_then(|times| Some(times.queue_time_ms? + times.time_to_first_token_ms?));
 
         let tokens = Tokens::of(record, counts, options);
         let tpot_ms = ttft_raw_ms.and_then(|ttft| tokens.tpot_ms(latency_ms - ttft));

@@ -203,8 +203,11 @@ fn the_share_of_capacity_is_what_selfcheck_measured_against_what_was_done() {
 fn a_gap_to_the_servers_own_ttft_is_not_the_clients() {
     let mut records = healthy();
     for record in &mut records {
-        record.server_times =
-            Some(ServerTimes { time_to_first_token_ms: Some(30.0), ..ServerTimes::default() });
+        record.server_times = Some(ServerTimes {
+            queue_time_ms: Some(10.0),
+            time_to_first_token_ms: Some(20.0),
+            ..ServerTimes::default()
+        });
     }
     let found = report(&records, RunFacts::default());
     let reason = only(&found, ReasonId::ServerGap, Level::Caution);

@@ -134,7 +134,8 @@ pub struct Usage {
 /// `--enable-per-request-metrics` puts beside `usage` (vLLM 0.32). Absent means not reported.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerTimes {
-    /// From the request's arrival at the server to its first token, in ms.
+    /// From when the scheduler took the request to its first token, in ms; the time in the queue
+    /// comes before it (vLLM 0.32, as recorded).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_to_first_token_ms: Option<f64>,
     /// From the first token to the last, in ms.

@@ -184,7 +184,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Server's own TTFT",
         Source::Usage,
         Group::Request,
-        "`time_to_first_token_ms` as the server measured it itself, from the request's arrival on (vLLM: `--enable-per-request-metrics`); absent means not reported",
+        "`queue_time_ms + time_to_first_token_ms` as the server measured them itself (vLLM: `--enable-per-request-metrics`; its time to first token begins with scheduling); absent unless both are reported",
     ),
     define(
         "server_gap_ms",
