@@ -6,7 +6,7 @@ use turnbench_model::{
     TokenCounts, Usage,
 };
 
-use crate::Describe;
+use crate::describe::quantile_of;
 
 /// Lowest value to which the first-chunk correction may bring a TTFT, in ms (the reference's).
 const CORRECTED_TTFT_FLOOR_MS: f64 = 0.1;
@@ -137,8 +137,7 @@ impl RequestRow {
         let tokens = Tokens::of(record, counts, options);
         let tpot_ms = ttft_raw_ms.and_then(|ttft| tokens.tpot_ms(latency_ms - ttft));
         let (ttft_ms, ttft_corrected) = tokens.corrected_ttft(ttft_raw_ms, tpot_ms);
-        let gaps: Vec<f64> = gaps(&record.answer.chunks_ns).map(Nanos::as_millis_f64).collect();
-        let gaps = Describe::of_all(&gaps, &[50.0, 99.0]);
+        let gaps = SortedGaps::of(&record.answer.chunks_ns);
         let usage = record.usage.clone().unwrap_or_default();
         Some(Self {
             ttft_ms,
@@ -166,10 +165,10 @@ impl RequestRow {
                 .connect_ns
                 .zip(stamps.connected_ns)
                 .map(|(from, to)| to.since(from).as_millis_f64()),
-            itl_mean_ms: gaps.mean,
-            itl_p50_ms: gaps.percentile(50.0),
-            itl_p99_ms: gaps.percentile(99.0),
-            itl_max_ms: gaps.max,
+            itl_mean_ms: gaps.mean_ms(),
+            itl_p50_ms: gaps.quantile_ms(0.5),
+            itl_p99_ms: gaps.quantile_ms(0.99),
+            itl_max_ms: gaps.quantile_ms(1.0),
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
             cached_tokens: usage.cached_tokens,
@@ -195,6 +194,26 @@ impl RequestRow {
 /// Gaps between successive token-carrying events. None with fewer than two.
 pub(crate) fn gaps(chunks: &[Nanos]) -> impl Iterator<Item = Nanos> {
     chunks.windows(2).map(|pair| pair[1].since(pair[0]))
+}
+
+/// The gaps of one request, ascending.
+struct SortedGaps(Vec<Nanos>);
+
+impl SortedGaps {
+    fn of(chunks: &[Nanos]) -> Self {
+        let mut sorted: Vec<Nanos> = gaps(chunks).collect();
+        sorted.sort_unstable();
+        Self(sorted)
+    }
+
+    fn mean_ms(&self) -> Option<f64> {
+        let sum_ns: u128 = self.0.iter().map(|gap| u128::from(gap.0)).sum();
+        (!self.0.is_empty()).then(|| sum_ns as f64 / self.0.len() as f64 / 1e6)
+    }
+
+    fn quantile_ms(&self, fraction: f64) -> Option<f64> {
+        quantile_of(self.0.len(), fraction, |rank| self.0[rank].as_millis_f64())
+    }
 }
 
 /// How long the first token had lain in the kernel; `None` where the client stamped it.

@@ -56,7 +56,7 @@ impl<'a> ReportBuilder<'a> {
         self.span.add(record);
         self.trust.add(record);
         if record.outcome.is_completed() {
-            gaps(&record.answer.chunks_ns).for_each(|gap| self.gaps.add(gap));
+            self.gaps.extend(gaps(&record.answer.chunks_ns));
         }
         if let Some(mut row) = RequestRow::from_record(record, tokens, self.options) {
             self.texts.share(&mut row, record.conversation);

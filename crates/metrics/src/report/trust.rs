@@ -103,7 +103,7 @@ impl TrustBuilder {
             if let Some(delay) = first_token_delay(stamps) {
                 self.first_token_delays.add(delay);
             }
-            event_delays(&record.answer).for_each(|delay| self.event_delays.add(delay));
+            self.event_delays.extend(event_delays(&record.answer));
         }
     }
 
