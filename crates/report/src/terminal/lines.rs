@@ -46,13 +46,36 @@ pub(super) fn labelled(label: &str, text: &str) -> String {
     wrapped(&format!("{label:<LABEL_WIDTH$}"), text, LABEL_WIDTH)
 }
 
+/// Units that stay with the number before them.
+const UNITS: [&str; 7] = ["%", "s", "ms", "us", "MB", "MiB", "GiB"];
+
+/// The words of a text, a number and its unit as one.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let mut rest = text.split_whitespace().peekable();
+    std::iter::from_fn(move || {
+        let mut word = rest.next()?.to_owned();
+        let is_unit = |next: &&str| {
+            UNITS.contains(
+                &next.trim_end_matches(|last: char| last.is_ascii_punctuation() && last != '%'),
+            )
+        };
+        if word.ends_with(|last: char| last.is_ascii_digit())
+            && let Some(unit) = rest.next_if(is_unit)
+        {
+            word.push(' ');
+            word.push_str(unit);
+        }
+        Some(word)
+    })
+}
+
 /// `text` behind `prefix`, broken at spaces into lines of at most [`WIDTH`] characters, all but
-/// the first with `indent` spaces before them. A longer word stands alone.
+/// the first with `indent` spaces before them. A longer word stands alone; a number keeps its unit.
 pub(super) fn wrapped(prefix: &str, text: &str, indent: usize) -> String {
     let mut lines = prefix.to_owned();
     let mut length = prefix.chars().count();
     let mut line_is_empty = true;
-    for word in text.split_whitespace() {
+    for word in words(text) {
         let word_length = word.chars().count();
         if !line_is_empty && length + 1 + word_length > WIDTH {
             lines.push('\n');
@@ -62,7 +85,7 @@ pub(super) fn wrapped(prefix: &str, text: &str, indent: usize) -> String {
             lines.push(' ');
             length += 1;
         }
-        lines.push_str(word);
+        lines.push_str(&word);
         length += word_length;
         line_is_empty = false;
     }
@@ -115,5 +138,15 @@ mod tests {
         assert_eq!(text.split_whitespace().count(), 40);
         assert!(text.lines().skip(1).all(|line| line.starts_with("  word")));
         assert_eq!(wrapped("- ", "short", 2), "- short\n");
+    }
+
+    #[test]
+    fn a_number_keeps_its_unit() {
+        for unit in ["ms", "%", "ms,", "%;", "s)"] {
+            let text = wrapped("", &format!("{} 12.5 {unit} later", "x".repeat(WIDTH - 5)), 2);
+            assert_eq!(text.lines().nth(1), Some(&*format!("  12.5 {unit} later")));
+        }
+        let word = wrapped("", &format!("{} 12 streams", "x".repeat(WIDTH - 3)), 0);
+        assert!(word.ends_with("12\nstreams\n"), "{word}");
     }
 }

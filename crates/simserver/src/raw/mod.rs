@@ -61,6 +61,6 @@ mod elsewhere;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{RawServer, RawServerThread, RawStop};
-pub use options::RawOptions;
+pub use options::{EVENTS_PER_WRITE_MAX, RawOptions};
 #[cfg(target_os = "linux")]
 pub use server::{RawServer, RawServerThread, RawStop};

@@ -5,7 +5,7 @@ use turnbench_model::Nanos;
 use crate::error::Error;
 
 /// Most events that one write may carry.
-const EVENTS_PER_WRITE_MAX: u32 = 1024;
+pub const EVENTS_PER_WRITE_MAX: u32 = 1024;
 /// The longest pause, an hour.
 const PAUSE_MAX: Nanos = Nanos(3_600_000_000_000);
 

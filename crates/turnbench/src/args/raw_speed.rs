@@ -1,4 +1,5 @@
 use clap::Args;
+use turnbench_simserver::raw::EVENTS_PER_WRITE_MAX;
 
 use super::number;
 
@@ -29,7 +30,7 @@ pub(crate) struct RawSpeedArgs {
     pub raw_tokens: u32,
 
     /// Events of one token each that are sent in one write, at most 1024
-    #[arg(long, value_parser = number::positive, default_value_t = 1, value_name = "N", requires = "raw_speed")]
+    #[arg(long, value_parser = events_per_write, default_value_t = 1, value_name = "N", requires = "raw_speed")]
     pub events_per_write: u32,
 
     /// Milliseconds from a request's arrival to its first token (0: at once)
@@ -39,4 +40,9 @@ pub(crate) struct RawSpeedArgs {
     /// Milliseconds from each token to the next, on a fixed schedule (0: at once)
     #[arg(long, value_parser = number::number, default_value_t = 0.0, value_name = "MS", requires = "raw_speed")]
     pub itl_ms: f64,
+}
+
+fn events_per_write(text: &str) -> Result<u32, String> {
+    let parsed = text.parse().ok().filter(|count| (1..=EVENTS_PER_WRITE_MAX).contains(count));
+    parsed.ok_or_else(|| format!("it must be a whole number from 1 to {EVENTS_PER_WRITE_MAX}"))
 }
