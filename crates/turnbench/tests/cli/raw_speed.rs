@@ -83,7 +83,8 @@ fn its_own_flags_have_no_meaning_without_it() {
 fn values_that_cannot_work_are_named_by_their_flags() {
     for (args, expect) in [
         (&["--raw-tokens", "0"][..], "'0' for '--raw-tokens <TOKENS>'"),
-        (&["--events-per-write", "2000"], "--events-per-write is 2000; it must be from 1 to 1024"),
+        (&["--events-per-write", "0"], "it must be a whole number from 1 to 1024"),
+        (&["--events-per-write", "2000"], "'2000' for '--events-per-write <N>'"),
         (&["--ttft-ms", "-1"], "--ttft-ms is -1; it must be from 0 to 3600000 milliseconds"),
         (&["--itl-ms", "nan"], "--itl-ms is NaN; it must be from 0 to 3600000 milliseconds"),
         (&["--itl-ms", "1e9"], "--itl-ms is 1000000000; it must be from 0 to 3600000 milliseconds"),
