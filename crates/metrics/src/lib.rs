@@ -41,8 +41,8 @@ pub use report::{
 };
 pub use row::{RequestRow, RowOptions};
 pub use selfcheck::{
-    ClockQuality, LoadCheck, Machine, NetworkCheck, SELFCHECK_SCHEMA_VERSION, SPARE_FILES,
-    Selfcheck, Speed, advice,
+    ClockQuality, LoadCheck, Machine, NetworkCheck, RAISE_HARD_FILE_LIMIT,
+    SELFCHECK_SCHEMA_VERSION, SPARE_FILES, Selfcheck, Speed, advice,
 };
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
 pub use verdict::{Level, Reason, ReasonId, Verdict};

@@ -21,6 +21,7 @@ fn found() -> Selfcheck {
             clock_source: Some("tsc".to_owned()),
             file_limit_soft: Some(1_024),
             file_limit_hard: Some(1_048_576),
+            files_max: Some(1_048_576),
             local_ports: Some(28_232),
             ..Machine::default()
         },
@@ -42,7 +43,7 @@ fn found() -> Selfcheck {
         network: Some(NetworkCheck {
             url: "http://gpu:8000".to_owned(),
             connect_ms: Describe::of_all(&[0.2, 0.3], &PERCENTS),
-            round_trip_ms: Describe::of_all(&[0.1, 0.2, 0.4], &PERCENTS),
+            health_ms: Describe::of_all(&[0.1, 0.2, 0.4], &PERCENTS),
             health_status: 200,
         }),
         missing: Vec::new(),
@@ -55,24 +56,29 @@ fn what_was_found_fits_a_terminal() {
     assert!(text.lines().all(|line| line.chars().count() <= 80), "too wide:\n{text}");
     let expect = "\
 machine        Example 9000, 8 cores, governor powersave
-open files     1,024 at the start, raised to 1,048,576 by itself
-local ports    28,232, each a connection to one server
-clock          tsc, steps of 20 ns, 21 ns a read
-kernel stamps  100 % of first tokens; read 30 us later when idle (median)
-one thread     31,234 requests/s (one token each), 1,700,000 events/s (16 at
-               once)
-               CPU 21.0 us a request and 3.30 us an event
-               a full core carries 30,303 streams at 10 tokens/s, 6,060 streams
-               at 50 tokens/s, 3,030 streams at 100 tokens/s
+open files     at most 1,048,576 (limit now 1,024, raised as a run needs it):
+               enough for 1,048,512 clients
+local ports    28,232: enough for 28,232 connections to one server
+clock          tsc, in steps of 20 ns; reading it takes 21 ns
+kernel stamps  100 % of first tokens get their time from the kernel, as they
+               arrive; the client reads them 30 us later when idle (median)
+one thread     at most 31,234 requests/s of one token each
+               at most 1,700,000 events/s where 16 arrive at a time
+               21.0 us of CPU a request, 3.30 us an event that arrives alone
+               a core is full with 30,303 streams of 10 tokens/s, or 6,060
+               streams of 50 tokens/s, or 3,030 streams of 100 tokens/s
 
-streams of 100 tokens/s that start together, 7 client threads; ms from an
-event's arrival to its read, and by which sends were late
-streams   peak  read p50   p99   max  sent p99  busiest thread
-1,024    1,020      0.03  0.88  0.90      0.50            31 %
+7 client threads, a server on this machine, streams of 100 tokens/s that start
+together; in ms, read: from an event's arrival to the client's read of it, sent:
+from when a request was due to its sending
+streams  at once  read p50   p99   max  sent p99  CPU of busiest thread
+1,024      1,020      0.03  0.88  0.90      0.50                   31 %
 
-server         http://gpu:8000 (GET /health: 200)
-  connect      min 0.20 ms, median 0.25 ms, p99 0.30 ms (2 samples)
-  round trip   min 0.10 ms, median 0.20 ms, p99 0.40 ms (3 samples)
+server         http://gpu:8000
+  TCP connect  median 0.25 ms, min 0.20, p99 0.30 (2 samples): one round trip
+               through the network
+  GET /health  median 0.20 ms, min 0.10, p99 0.40 (3 samples, status 200): a
+               round trip and the server's own time
 to change
 - the frequency governor is powersave, which slows idle cores down: `cpupower
   frequency-set -g performance`
@@ -92,7 +98,7 @@ fn what_could_not_be_measured_is_told() {
     });
     let expect = "\
 machine        CPU not known
-clock          source not known, steps of 20 ns, 21 ns a read
+clock          source not known, in steps of 20 ns; reading it takes 21 ns
 not measured   speed and delays: the source needs Linux
 to change      nothing found
 ";

@@ -5,7 +5,7 @@ mod advice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use advice::{SPARE_FILES, advice};
+pub use advice::{RAISE_HARD_FILE_LIMIT, SPARE_FILES, advice};
 
 use crate::{Capacity, Describe};
 
@@ -27,7 +27,7 @@ pub struct Selfcheck {
     pub machine: Machine,
     /// Its clock.
     pub clock: ClockQuality,
-    /// Speed of one thread; `None` where there is no source to measure against (not Linux).
+    /// Speed of one thread; `None` where it could not be measured, as on systems other than Linux.
     pub speed: Option<Speed>,
     /// The client under loads, the lightest first.
     pub loads: Vec<LoadCheck>,
@@ -54,8 +54,11 @@ pub struct Machine {
     pub clock_source: Option<String>,
     /// Files that the process may open as it starts (`ulimit -Sn`).
     pub file_limit_soft: Option<u64>,
-    /// Files up to which turnbench raises that by itself (`ulimit -Hn`).
+    /// Files up to which every process may raise that (`ulimit -Hn`).
     pub file_limit_hard: Option<u64>,
+    /// Files that a run may open, which raises its limit by itself: the hard limit, or the kernel's
+    /// (`fs.nr_open`) where the process has the right to go beyond the hard one.
+    pub files_max: Option<u64>,
     /// Local ports, each good for one connection to one server address.
     pub local_ports: Option<u32>,
 }
@@ -76,7 +79,7 @@ pub struct Speed {
     pub requests_per_sec: f64,
     /// Events per second where 16 arrive at a time.
     pub events_per_sec: f64,
-    /// CPU time of a request and of an event.
+    /// CPU time of a request and of an event, the latter under the heaviest load.
     pub capacity: Capacity,
 }
 
@@ -105,12 +108,21 @@ pub struct LoadCheck {
 pub struct NetworkCheck {
     /// The server's base URL.
     pub url: String,
-    /// Time to open a connection, TLS included.
+    /// Time to open a TCP connection, without TLS: one round trip through the network. The first one
+    /// looks the host's name up too.
     pub connect_ms: Describe,
-    /// From sending `GET /health` on an open connection to the head of the answer.
-    pub round_trip_ms: Describe,
-    /// HTTP status of that answer.
+    /// From sending `GET /health` on an open connection to the head of the answer: a round trip, and
+    /// what the server takes. Fewer samples where the server is slow.
+    pub health_ms: Describe,
+    /// HTTP status of the last answer.
     pub health_status: u16,
+}
+
+impl Machine {
+    /// Clients that a run can have: each needs a socket, and some files are needed beside them.
+    pub fn clients_max(&self) -> Option<u64> {
+        self.files_max.map(|files| files.saturating_sub(SPARE_FILES))
+    }
 }
 
 impl Selfcheck {

@@ -1,4 +1,4 @@
-use turnbench_metrics::{Describe, Machine, Selfcheck, Speed, advice};
+use turnbench_metrics::{Describe, Machine, NetworkCheck, Selfcheck, Speed, advice};
 
 use super::lines::{counted, grouped, labelled, millis, table, wrapped};
 
@@ -9,7 +9,7 @@ const RATES: [u32; 3] = [10, 50, 100];
 pub fn selfcheck_text(found: &Selfcheck) -> String {
     let mut text = machine_text(&found.machine);
     let clock = format!(
-        "{}, steps of {} ns, {:.0} ns a read",
+        "{}, in steps of {} ns; reading it takes {:.0} ns",
         found.machine.clock_source.as_deref().unwrap_or("source not known"),
         found.clock.resolution_ns,
         found.clock.read_cost_ns,
@@ -23,12 +23,7 @@ pub fn selfcheck_text(found: &Selfcheck) -> String {
         text.push_str(&loads_text(found));
     }
     if let Some(network) = &found.network {
-        text.push_str(&labelled(
-            "server",
-            &format!("{} (GET /health: {})", network.url, network.health_status),
-        ));
-        text.push_str(&labelled("  connect", &spread(&network.connect_ms)));
-        text.push_str(&labelled("  round trip", &spread(&network.round_trip_ms)));
+        text.push_str(&network_text(network));
     }
     for missing in &found.missing {
         text.push_str(&labelled("not measured", missing));
@@ -59,13 +54,20 @@ fn machine_text(machine: &Machine) -> String {
         all => format!(", governor {}", all.join(", ")),
     };
     let mut text = labelled("machine", &format!("{model}{cores}{limit}{governors}"));
-    if let (Some(soft), Some(hard)) = (machine.file_limit_soft, machine.file_limit_hard) {
+    if let (Some(files), Some(clients)) = (machine.files_max, machine.clients_max()) {
+        let raised = match machine.file_limit_soft {
+            Some(soft) if soft < files => {
+                format!(" (limit now {}, raised as a run needs it)", grouped(soft))
+            }
+            _ => String::new(),
+        };
         let files =
-            format!("{} at the start, raised to {} by itself", grouped(soft), grouped(hard));
+            format!("at most {}{raised}: enough for {} clients", grouped(files), grouped(clients));
         text.push_str(&labelled("open files", &files));
     }
     if let Some(ports) = machine.local_ports {
-        let ports = format!("{}, each a connection to one server", grouped(u64::from(ports)));
+        let ports =
+            format!("{0}: enough for {0} connections to one server", grouped(u64::from(ports)));
         text.push_str(&labelled("local ports", &ports));
     }
     text
@@ -75,37 +77,48 @@ fn machine_text(machine: &Machine) -> String {
 fn stamps_text(found: &Selfcheck) -> String {
     let Some(idle) = found.loads.first() else { return String::new() };
     let stamped = idle.kernel_stamped_ratio.unwrap_or(0.0) * 100.0;
-    let delay = &idle.client_delay_ms;
-    let text = match delay.percentile(50.0) {
+    let text = match idle.client_delay_ms.percentile(50.0) {
         Some(median) => format!(
-            "{stamped:.0} % of first tokens; read {:.0} us later when idle (median)",
+            "{stamped:.0} % of first tokens get their time from the kernel, as they arrive; the \
+             client reads them {:.0} us later when idle (median)",
             median * 1_000.0
         ),
-        None => "none: the client stamps by itself".to_owned(),
+        None => "none: times are taken when the client reads, and contain its delays".to_owned(),
     };
     labelled("kernel stamps", &text)
 }
 
 fn speed_text(speed: &Speed) -> String {
     let capacity = speed.capacity;
-    let rates = format!(
-        "{} requests/s (one token each), {} events/s (16 at once)",
-        grouped(speed.requests_per_sec.round() as u64),
-        grouped(speed.events_per_sec.round() as u64),
+    let mut text = labelled(
+        "one thread",
+        &format!(
+            "at most {} requests/s of one token each",
+            grouped(speed.requests_per_sec.round() as u64)
+        ),
     );
-    let cost = format!(
-        "CPU {:.1} us a request and {:.2} us an event",
-        capacity.cpu_ns_per_request / 1_000.0,
-        capacity.cpu_ns_per_event / 1_000.0,
-    );
+    text.push_str(&labelled(
+        "",
+        &format!(
+            "at most {} events/s where 16 arrive at a time",
+            grouped(speed.events_per_sec.round() as u64)
+        ),
+    ));
+    text.push_str(&labelled(
+        "",
+        &format!(
+            "{:.1} us of CPU a request, {:.2} us an event that arrives alone",
+            capacity.cpu_ns_per_request / 1_000.0,
+            capacity.cpu_ns_per_event / 1_000.0,
+        ),
+    ));
     let streams = RATES.into_iter().filter_map(|rate| {
         let count = capacity.streams_per_core(f64::from(rate))?;
-        Some(format!("{} streams at {rate} tokens/s", grouped(count as u64)))
+        Some(format!("{} streams of {rate} tokens/s", grouped(count as u64)))
     });
     let streams: Vec<String> = streams.collect();
-    let mut text = labelled("one thread", &rates) + &labelled("", &cost);
     if !streams.is_empty() {
-        text.push_str(&labelled("", &format!("a full core carries {}", streams.join(", "))));
+        text.push_str(&labelled("", &format!("a core is full with {}", streams.join(", or "))));
     }
     text
 }
@@ -132,22 +145,37 @@ fn loads_text(found: &Selfcheck) -> String {
     let head = wrapped(
         "\n",
         &format!(
-            "streams of 100 tokens/s that start together, {}; ms from an event's arrival to its \
-             read, and by which sends were late",
+            "{}, a server on this machine, streams of 100 tokens/s that start together; in ms, read: \
+             from an event's arrival to the client's read of it, sent: from when a request was due \
+             to its sending",
             counted(threads, "client thread"),
         ),
         0,
     );
-    let heading = ["streams", "peak", "read p50", "p99", "max", "sent p99", "busiest thread"];
+    let heading =
+        ["streams", "at once", "read p50", "p99", "max", "sent p99", "CPU of busiest thread"];
     format!("{head}{}\n", table(&heading, &rows))
 }
 
-/// Smallest, median and 99th percentile.
+fn network_text(network: &NetworkCheck) -> String {
+    let mut text = labelled("server", &network.url);
+    let connect = format!("{}): one round trip through the network", spread(&network.connect_ms));
+    text.push_str(&labelled("  TCP connect", &connect));
+    let health = format!(
+        "{}, status {}): a round trip and the server's own time",
+        spread(&network.health_ms),
+        network.health_status
+    );
+    text.push_str(&labelled("  GET /health", &health));
+    text
+}
+
+/// Median, smallest and 99th percentile, and the count in an open bracket.
 fn spread(describe: &Describe) -> String {
     format!(
-        "min {} ms, median {} ms, p99 {} ms ({})",
-        millis(describe.min),
+        "median {} ms, min {}, p99 {} ({}",
         millis(describe.percentile(50.0)),
+        millis(describe.min),
         millis(describe.percentile(99.0)),
         counted(describe.count, "sample"),
     )

@@ -27,7 +27,7 @@ pub(crate) use report::ReportArgs;
 pub(crate) use run::{
     CompatArg, HistoryArg, HistoryReasoningArg, OutputFormat, RunArgs, SamplingArg,
 };
-pub(crate) use selfcheck::SelfcheckArgs;
+pub(crate) use selfcheck::{SelfcheckArgs, SelfcheckFormat};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};

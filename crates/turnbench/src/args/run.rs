@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, Command, FromArgMatches, ValueEnum};
 
 use super::{DataSetArgs, EXIT_CODES, ServerArgs, TokenizerArgs, number};
 
@@ -238,6 +239,16 @@ pub(crate) struct RunArgs {
     /// Accepted for compatibility; nothing is executed, so nothing needs trust
     #[arg(long, help_heading = "Output")]
     pub trust_remote_code: bool,
+}
+
+impl RunArgs {
+    /// A run of the program's own, from its flags and their values: nothing else counts, the
+    /// environment's variables neither.
+    pub(crate) fn typed(line: Vec<String>) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(Command::new("run").no_binary_name(true));
+        let command = command.mut_args(|arg| arg.env(Resettable::Reset));
+        Self::from_arg_matches(&command.try_get_matches_from(line)?)
+    }
 }
 
 /// `--conversation-sampling`.

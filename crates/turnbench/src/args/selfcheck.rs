@@ -1,8 +1,6 @@
 use std::path::PathBuf;
 
-use clap::Args;
-
-use super::OutputFormat;
+use clap::{Args, ValueEnum};
 
 /// `turnbench selfcheck`.
 #[derive(Debug, Args)]
@@ -25,5 +23,15 @@ pub(crate) struct SelfcheckArgs {
 
     /// What to print on standard output
     #[arg(long, value_enum, default_value_t)]
-    pub format: OutputFormat,
+    pub format: SelfcheckFormat,
+}
+
+/// `turnbench selfcheck --format`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum SelfcheckFormat {
+    /// What was found and what to change, in words
+    #[default]
+    Table,
+    /// What was found (docs/schema/selfcheck.json)
+    Json,
 }

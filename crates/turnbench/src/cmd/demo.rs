@@ -3,14 +3,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Parser;
 use turnbench_model::{MonotonicClock, TokenizerSource};
 use turnbench_report::demo_text;
 use turnbench_simserver::engine::EngineOptions;
 use turnbench_simserver::{Server, ServerOptions};
 
 use super::{output, run, tokenizer};
-use crate::args::{Cli, Command, DecodeCleanupArg, DemoArgs, OutputFormat, RunArgs};
+use crate::args::{DecodeCleanupArg, DemoArgs, OutputFormat, RunArgs};
 use crate::exit::{Exit, ExitCode};
 
 /// The stock workload, as in `examples/`.
@@ -68,8 +67,8 @@ fn start_server() -> Result<turnbench_simserver::ServerThread, Exit> {
 }
 
 /// The demo is an ordinary run, typed for the user.
-fn run_args(args: &DemoArgs, server: SocketAddr, input: &Path) -> Result<Box<RunArgs>, Exit> {
-    let mut line = vec!["turnbench".to_owned(), "run".to_owned()];
+fn run_args(args: &DemoArgs, server: SocketAddr, input: &Path) -> anyhow::Result<RunArgs> {
+    let mut line = Vec::new();
     let mut push = |flag: &str, value: String| line.extend([flag.to_owned(), value]);
     push("--url", format!("http://{server}"));
     push("--model", format!("builtin:{TOKENIZER}"));
@@ -77,16 +76,10 @@ fn run_args(args: &DemoArgs, server: SocketAddr, input: &Path) -> Result<Box<Run
     push("--input-file", input.join("generate_multi_turn.json").display().to_string());
     push("--num-clients", "2".to_owned());
     push("--max-active-conversations", "6".to_owned());
-    push("--api-key", String::new());
     if let Some(run_dir) = &args.run_dir {
         push("--run-dir", run_dir.clone());
     }
-    match Cli::try_parse_from(line).map(|cli| cli.command) {
-        Ok(Command::Run(mut run_args)) => {
-            run_args.format = args.format;
-            Ok(run_args)
-        }
-        Ok(_) => Err(anyhow::anyhow!("the demo's own arguments name another command").into()),
-        Err(error) => Err(anyhow::Error::from(error).into()),
-    }
+    let mut run_args = RunArgs::typed(line)?;
+    run_args.format = args.format;
+    Ok(run_args)
 }

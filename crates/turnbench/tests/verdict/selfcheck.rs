@@ -1,7 +1,10 @@
 //! `turnbench selfcheck`, and what a run makes of it.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -57,7 +60,13 @@ fn the_machine_is_measured_and_a_run_is_held_against_it() {
 fn the_table_fits_a_terminal_and_says_what_to_change() {
     let _alone = alone();
     let state = tempfile::tempdir().unwrap();
-    let checked = selfcheck(state.path(), &[]);
+    let kept = state.path().join("turnbench/selfcheck.json");
+    std::fs::create_dir(kept.parent().unwrap()).unwrap();
+    std::fs::write(&kept, "{\"another machine\": {").unwrap();
+    // What the environment says of runs has nothing to say here.
+    let mut command = turnbench(state.path());
+    command.arg("selfcheck").env("XDG_STATE_HOME", state.path());
+    let checked = ended(command.env("MULTITURN_BENCH_MAX_RETRIES", "x"));
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
     let text = &checked.stdout;
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
@@ -69,6 +78,60 @@ fn the_table_fits_a_terminal_and_says_what_to_change() {
         "{}",
         checked.stderr
     );
+    assert!(checked.stderr.contains("selfcheck.json.damaged, with what"), "{}", checked.stderr);
+    let damaged = std::fs::read_to_string(kept.with_extension("json.damaged")).unwrap();
+    assert_eq!(damaged, "{\"another machine\": {");
+    let kept: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+    assert_eq!(kept.as_object().unwrap().len(), 1, "{kept}");
+}
+
+/// Answers one request, and then no other.
+fn server_of_one_answer() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answered = Arc::new(AtomicBool::new(false));
+    let serve = move |mut stream: TcpStream| {
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
+            if !answered.swap(true, Ordering::Relaxed) {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            }
+        }
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let serve = serve.clone();
+            std::thread::spawn(move || serve(stream.unwrap()));
+        }
+    });
+    url
+}
+
+#[test]
+fn a_failed_selfcheck_says_so_and_leaves_what_was_kept() {
+    let state = tempfile::tempdir().unwrap();
+    let kept = state.path().join("turnbench/selfcheck.json");
+    std::fs::create_dir(kept.parent().unwrap()).unwrap();
+    std::fs::write(&kept, "{}").unwrap();
+    let mut command = turnbench(state.path());
+    command.args(["selfcheck", "--format", "json", "--url", &server_of_one_answer()]);
+    // There is nowhere to put the load's input.
+    command.env("XDG_STATE_HOME", state.path()).env("TMPDIR", state.path().join("none"));
+    let checked = ended(&mut command);
+    assert_eq!(checked.code, Some(4), "{}", checked.stderr);
+    assert!(
+        checked.stderr.contains("error: the client's speed could not be measured, and nothing is"),
+        "{}",
+        checked.stderr
+    );
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "{}");
+    // A server that stops answering costs a few seconds, and what was measured is told.
+    let found: Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!(found["network"]["connect_ms"]["count"], 10, "{found}");
+    assert_eq!(found["network"]["health_ms"]["count"], 1, "{found}");
+    assert_eq!(found["network"]["health_status"], 200, "{found}");
+    assert!(found["speed"].is_null(), "{found}");
+    assert!(found["missing"][0].as_str().unwrap().starts_with("speed and delays: "), "{found}");
 }
 
 #[test]

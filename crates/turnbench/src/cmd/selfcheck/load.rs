@@ -1,13 +1,14 @@
 use std::io::Write;
 use std::time::Duration;
 
-use clap::Parser;
+use anyhow::Context;
 use serde_json::json;
-use turnbench_metrics::{Capacity, LoadCheck, Machine, RunReport, SPARE_FILES, Speed};
+use turnbench_metrics::{Capacity, LoadCheck, RunReport, SPARE_FILES, Speed};
 use turnbench_model::Nanos;
 
 use super::source::{MODEL, Source};
-use crate::args::{Cli, Command, OutputFormat, RunArgs};
+use crate::args::{OutputFormat, RunArgs};
+use crate::cmd::file_limit;
 use crate::cmd::run::{Measured, measured};
 use crate::exit::Exit;
 
@@ -23,7 +24,8 @@ const EVENTS_PER_WRITE: u32 = 16;
 const BURST_TOKENS: u64 = 512;
 
 /// Streams of the paced loads.
-const STREAMS: [u64; 4] = [1, 32, 256, 1_024];
+const STREAMS: [u64; 4] = [1, 32, 256, STREAMS_MAX];
+const STREAMS_MAX: u64 = 1_024;
 /// Tokens of each paced stream.
 const PACED_TOKENS: u64 = 150;
 /// Time to its first token.
@@ -32,33 +34,38 @@ const TTFT: Nanos = Nanos::from_millis(50);
 const ITL: Nanos = Nanos::from_millis(10);
 
 /// Measures the client against the built-in source.
-pub(super) fn measure(
-    machine: &Machine,
-    missing: &mut Vec<String>,
-) -> Result<(Speed, Vec<LoadCheck>), Exit> {
+pub(super) fn measure(missing: &mut Vec<String>) -> Result<(Speed, Vec<LoadCheck>), Exit> {
     let source = Source::at_full_speed(EVENTS_PER_WRITE)?;
     let one_token = Load { requests: REQUESTS_MAX, ..Load::full_speed(1) }.run(&source)?;
     let bursts = Load::full_speed(BURST_TOKENS).run(&source)?;
     source.stop()?;
 
-    let cpu_ns_per_request = per(cpu_ns(&one_token), requests(&one_token.report));
     let source = Source::paced(TTFT, ITL)?;
-    let (mut loads, mut cpu_ns_per_event) = (Vec::new(), 0.0);
-    let files = machine.file_limit_hard.unwrap_or(u64::MAX);
+    let (mut loads, mut heaviest) = (Vec::new(), None);
+    let files = file_limit::allow(files_wanted(STREAMS_MAX));
     for streams in STREAMS {
-        if 2 * streams + SPARE_FILES > files {
+        if files_wanted(streams) > files {
             missing
                 .push(format!("{streams} streams: {files} open files are too few for both ends"));
             continue;
         }
         let paced = Load::paced(streams).run(&source)?;
-        // The heaviest load's is kept: near its limit the client finds several events ready at a
-        // time, and the limit is what the cost of an event is wanted for.
-        let for_requests = cpu_ns_per_request * requests(&paced.report);
-        cpu_ns_per_event = per((cpu_ns(&paced) - for_requests).max(0.0), events(&paced.report));
         loads.push(load_check(streams, &paced.report));
+        heaviest = Some((streams, paced));
+    }
+    let (streams, mut heaviest) =
+        heaviest.context(format!("{files} open files are too few for any load"))?;
+    // Near its limit a thread finds several events ready at a time, and the limit is what the cost
+    // of an event is wanted for: many threads share the same load without getting there.
+    if heaviest.report.plan.client.threads > 1 {
+        heaviest = Load { threads: Some(1), ..Load::paced(streams) }.run(&source)?;
     }
     source.stop()?;
+
+    let cpu_ns_per_request = per(cpu_ns(&one_token), requests(&one_token.report));
+    let for_requests = cpu_ns_per_request * requests(&heaviest.report);
+    let for_events = (cpu_ns(&heaviest) - for_requests).max(0.0);
+    let cpu_ns_per_event = per(for_events, events(&heaviest.report));
     let speed = Speed {
         requests_per_sec: rate(&one_token.report, requests(&one_token.report)),
         events_per_sec: rate(&bursts.report, events(&bursts.report)),
@@ -117,8 +124,8 @@ impl Load {
     }
 
     /// The load is an ordinary run, typed for the user.
-    fn arguments(self, source: &Source, input: &str) -> Result<Box<RunArgs>, Exit> {
-        let mut line = vec!["turnbench".to_owned(), "run".to_owned()];
+    fn arguments(self, source: &Source, input: &str) -> anyhow::Result<RunArgs> {
+        let mut line = Vec::new();
         let mut push = |flag: &str, value: &str| line.extend([flag.to_owned(), value.to_owned()]);
         push("--url", &source.url());
         push("--model", MODEL);
@@ -127,21 +134,20 @@ impl Load {
         push("--num-clients", &self.connections.to_string());
         push("--limit-min-tokens", &self.tokens.to_string());
         push("--limit-max-tokens", &self.tokens.to_string());
-        push("--api-key", "");
         push("--run-dir", "none");
         if let Some(threads) = self.threads {
             push("--threads", &threads.to_string());
         }
-        match Cli::try_parse_from(line).map(|cli| cli.command) {
-            Ok(Command::Run(mut arguments)) => {
-                // Nothing about the workload is printed then.
-                arguments.format = OutputFormat::Json;
-                Ok(arguments)
-            }
-            Ok(_) => Err(anyhow::anyhow!("the load's own arguments name another command").into()),
-            Err(error) => Err(anyhow::Error::from(error).into()),
-        }
+        let mut arguments = RunArgs::typed(line)?;
+        // Nothing about the workload is printed then.
+        arguments.format = OutputFormat::Json;
+        Ok(arguments)
     }
+}
+
+/// Files for both ends of each stream, and the others.
+const fn files_wanted(streams: u64) -> u64 {
+    2 * streams + SPARE_FILES
 }
 
 fn load_check(streams: u64, report: &RunReport) -> LoadCheck {

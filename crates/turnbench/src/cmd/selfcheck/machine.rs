@@ -2,15 +2,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use nix::sys::resource::{Resource, getrlimit};
 use turnbench_metrics::Machine;
 
 use crate::cmd::environment::{environment, read_trimmed};
+use crate::cmd::file_limit::FileLimit;
 
 /// This machine, as far as the system tells.
 pub(super) fn machine() -> Machine {
     let known = environment(0);
-    let files = getrlimit(Resource::RLIMIT_NOFILE).ok();
+    let files = FileLimit::current();
     let clock_source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     Machine {
         cpu_model: known.cpu_model,
@@ -19,8 +19,9 @@ pub(super) fn machine() -> Machine {
         cpu_limit_cores: cpu_limit(),
         governors: governors(),
         clock_source: read_trimmed(clock_source),
-        file_limit_soft: files.map(|(soft, _)| soft),
-        file_limit_hard: files.map(|(_, hard)| hard),
+        file_limit_soft: files.map(|files| files.soft),
+        file_limit_hard: files.map(|files| files.hard),
+        files_max: files.map(FileLimit::most),
         local_ports: read_trimmed("/proc/sys/net/ipv4/ip_local_port_range")
             .and_then(|range| ports_of(&range)),
     }

@@ -14,7 +14,7 @@ use turnbench_model::{Clock, MonotonicClock};
 use turnbench_report::selfcheck_text;
 
 use super::output;
-use crate::args::{OutputFormat, SelfcheckArgs};
+use crate::args::{SelfcheckArgs, SelfcheckFormat};
 use crate::exit::{Exit, ExitCode};
 
 pub(crate) use store::capacity;
@@ -31,11 +31,11 @@ pub(crate) fn selfcheck(args: &SelfcheckArgs) -> Result<ExitCode, Exit> {
     let quality = clock::quality(&*clock);
     anstream::eprintln!("measuring this machine for about ten seconds");
     let mut missing = Vec::new();
-    let (speed, loads) = match load::measure(&machine, &mut missing) {
-        Ok((speed, loads)) => (Some(speed), loads),
-        Err(error) => {
-            missing.push(format!("speed and delays: {}", crate::exit::describe(&error.error)));
-            (None, Vec::new())
+    let (speed, loads, failure) = match load::measure(&mut missing) {
+        Ok((speed, loads)) => (Some(speed), loads, None),
+        Err(exit) => {
+            missing.push(format!("speed and delays: {}", crate::exit::describe(&exit.error)));
+            (None, Vec::new(), Some(exit.error))
         }
     };
     let found = Selfcheck {
@@ -51,8 +51,13 @@ pub(crate) fn selfcheck(args: &SelfcheckArgs) -> Result<ExitCode, Exit> {
         missing,
     };
     match args.format {
-        OutputFormat::Json => output::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
-        OutputFormat::Table => output::print(&selfcheck_text(&found))?,
+        SelfcheckFormat::Json => output::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
+        SelfcheckFormat::Table => output::print(&selfcheck_text(&found))?,
+    }
+    if let Some(error) = failure {
+        // What an earlier selfcheck found stays: later runs have more of it than of this.
+        let error = error.context("the client's speed could not be measured, and nothing is kept");
+        return Err(Exit { code: ExitCode::Internal, error });
     }
     match store::keep(&found) {
         Ok(path) => anstream::eprintln!("kept in {} for later runs' verdicts", path.display()),

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::{env, fs};
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
 
 use anyhow::Context;
 use serde_json::Value;
 use turnbench_metrics::{Capacity, Environment, SELFCHECK_SCHEMA_VERSION, Selfcheck};
+
+use crate::cmd::output;
 
 /// Results by machine: a home directory may be shared by several.
 type Kept = BTreeMap<String, Value>;
@@ -14,7 +16,13 @@ pub(super) fn keep(found: &Selfcheck) -> anyhow::Result<PathBuf> {
     let path = path().context("neither XDG_STATE_HOME nor HOME is set")?;
     let machine = &found.machine;
     let own = key(machine.cpu_model.as_deref(), machine.cpu_cores, machine.kernel.as_deref());
-    let mut kept = read(&path).unwrap_or_default();
+    let mut kept = match read(&path) {
+        Ok(kept) => kept.unwrap_or_default(),
+        Err(error) => {
+            set_aside(&path, &error)?;
+            Kept::new()
+        }
+    };
     kept.insert(own, serde_json::to_value(found)?);
     let folder = path.parent().context("no folder")?;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -28,15 +36,32 @@ pub(super) fn keep(found: &Selfcheck) -> anyhow::Result<PathBuf> {
 /// What the selfcheck of this turnbench measured on this machine; `None` where it was never run.
 pub(crate) fn capacity(here: &Environment) -> Option<Capacity> {
     let own = key(here.cpu_model.as_deref(), here.cpu_cores, here.kernel.as_deref());
-    let found = read(&path()?)?.remove(&own)?;
+    let found = read(&path()?).ok()??.remove(&own)?;
     if found["schema_version"] != SELFCHECK_SCHEMA_VERSION {
         return None;
     }
     serde_json::from_value::<Selfcheck>(found).ok()?.capacity()
 }
 
-fn read(path: &PathBuf) -> Option<Kept> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+/// What is kept; `None` where there is no file.
+fn read(path: &Path) -> io::Result<Option<Kept>> {
+    match fs::read(path) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Moves a file that cannot be read out of the way: the results of other machines may be in it.
+fn set_aside(path: &Path, error: &io::Error) -> anyhow::Result<()> {
+    let aside = path.with_extension("json.damaged");
+    fs::rename(path, &aside).with_context(|| format!("cannot rename {}", path.display()))?;
+    output::warn(format!(
+        "cannot read {}: {error}; it is now {}, with what it held of other machines",
+        path.display(),
+        aside.display(),
+    ));
+    Ok(())
 }
 
 fn path() -> Option<PathBuf> {
