@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use turnbench_model::{Clock, OpenedConnection, Received};
@@ -22,6 +22,10 @@ use crate::tls::{TlsOptions, client_config};
 /// Time limit of a connection attempt (all addresses and the TLS handshake).
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
+/// Connections opened at the same time. A server's queue of connections not yet accepted is some
+/// hundreds long (nginx: 511, uvicorn: 2,048), and what does not fit into it waits a second.
+const CONNECTS_MAX: usize = 256;
+
 /// Makes connections to one server. Shared by all shards of a run.
 pub struct Connector {
     endpoint: Endpoint,
@@ -29,6 +33,7 @@ pub struct Connector {
     tls: Option<TlsConnector>,
     addresses: OnceCell<Vec<SocketAddr>>,
     connections_count: AtomicU32,
+    connects: Semaphore,
     /// Whether a connection's two ends had the same address.
     server_on_this_host: AtomicBool,
     /// From before the first connection until after the last one.
@@ -62,6 +67,7 @@ impl Connector {
             tls,
             addresses: OnceCell::new(),
             connections_count: AtomicU32::new(0),
+            connects: Semaphore::new(CONNECTS_MAX),
             server_on_this_host: AtomicBool::new(false),
             _stamps: StampKeeper::new(),
         })
@@ -84,12 +90,15 @@ impl Connector {
     }
 
     /// Opens a connection, with TLS where the endpoint wants it. The host's name is resolved once
-    /// per connector; its addresses are tried in order.
+    /// per connector; its addresses are tried in order. Beyond 256 at a time connections wait for one
+    /// another, which is in no stamp.
     ///
     /// # Errors
     /// When the name has no address, no address accepts, or the handshake fails, within 30 s.
     pub async fn connect(&self) -> Result<Connection, TransportError> {
         let host = || format!("{}:{}", self.endpoint.host(), self.endpoint.port());
+        // Nobody closes the semaphore.
+        let _permit = self.connects.acquire().await;
         match tokio::time::timeout(CONNECT_LIMIT, self.open()).await {
             Ok(connected) => connected,
             Err(_) => Err(TransportError::ConnectTimeout {
@@ -150,7 +159,11 @@ impl Connector {
                     return Ok(tcp);
                 }
                 Err(source) => {
-                    failure.get_or_insert_with(|| self.refused(*address, source));
+                    let refused = self.refused(*address, source);
+                    // Of several addresses the first one's reason, but a lack of ports before all.
+                    if failure.is_none() || matches!(refused, TransportError::NoLocalPort { .. }) {
+                        failure = Some(refused);
+                    }
                 }
             }
         }
@@ -164,9 +177,9 @@ impl Connector {
     /// `EADDRNOTAVAIL` means that no local port is free.
     fn refused(&self, address: SocketAddr, source: io::Error) -> TransportError {
         let address = address.to_string();
-        let connections_count = self.connections_count.load(Ordering::Relaxed);
-        if source.kind() == io::ErrorKind::AddrNotAvailable && connections_count > 0 {
-            return TransportError::NoLocalPort { address, connections_count };
+        let was_connected = self.connections_count.load(Ordering::Relaxed) > 0;
+        if source.kind() == io::ErrorKind::AddrNotAvailable && was_connected {
+            return TransportError::NoLocalPort { address };
         }
         TransportError::Connect { address, source }
     }

@@ -96,15 +96,10 @@ pub enum TransportError {
     },
     /// Every local port is taken by a connection to this address, open or not yet forgotten by the
     /// kernel.
-    #[error(
-        "cannot connect to {address}: no local port is free (ip_local_port_range) after \
-         {connections_count} connections"
-    )]
+    #[error("cannot connect to {address}: no local port is free (net.ipv4.ip_local_port_range)")]
     NoLocalPort {
         /// Address and port.
         address: String,
-        /// Connections made by then.
-        connections_count: u32,
     },
     /// No connection within the connect time limit.
     #[error("cannot connect to {address}: no answer within {} ms", .limit_ms)]

@@ -227,6 +227,8 @@ struct Attempt {
     reads_count: u32,
     client_delay_max_ns: Option<Nanos>,
     reconnects_count: u32,
+    /// Whether the last read brought as much as one can.
+    read_is_full: bool,
 }
 
 impl Attempt {
@@ -242,6 +244,7 @@ impl Attempt {
             reads_count: 0,
             client_delay_max_ns: None,
             reconnects_count: 0,
+            read_is_full: false,
         }
     }
 
@@ -309,10 +312,16 @@ impl Attempt {
                     until = Some(after(END_AFTER_DONE));
                 }
             }
-            if self.reader.body().bytes().len() >= SINK_BYTES
+            let held = self.reader.body().bytes();
+            // Between lines, so that `[DONE]` is always seen whole; what has no lines goes anyway.
+            if (held.len() >= SINK_BYTES && held.ends_with(b"\n") || held.len() >= 2 * SINK_BYTES)
                 && let (Some(head), body) = self.reader.parts_mut()
             {
                 sink.take(head, body);
+            }
+            if self.read_is_full {
+                // A source faster than the client: the others, and time limits, have their turn.
+                tokio::task::yield_now().await;
             }
         }
         Ok(())
@@ -323,6 +332,7 @@ impl Attempt {
             return self.reader.close(received);
         }
         self.reads_count = self.reads_count.saturating_add(1);
+        self.read_is_full = bytes.len() == READ_BYTES_MAX;
         // A step of the wall clock must not put an arrival before the request.
         let earliest = self.stamps.sent_ns.unwrap_or_default().min(received.read_ns);
         let received = Received { at_ns: received.at_ns.max(earliest), ..received };

@@ -8,7 +8,7 @@ use crate::http1::head::{Framing, ResponseHead, parse_head};
 
 /// Longest response head, in bytes, including interim responses.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Longest body held at once, in bytes.
+/// Longest body, in bytes, also of one that is taken away while it comes.
 const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Reads one response from any split of its bytes, without a socket or a clock.
@@ -212,7 +212,7 @@ impl ResponseReader {
         if done && self.end.is_none() {
             self.finish(received);
         }
-        if self.body.bytes().len() > BODY_BYTES_MAX {
+        if self.body.total_len() > BODY_BYTES_MAX {
             return Err(HttpError::BodyTooLong { limit_bytes: BODY_BYTES_MAX });
         }
         Ok(())

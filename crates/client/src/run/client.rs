@@ -141,7 +141,8 @@ impl Client<'_> {
             return;
         }
         let dialogue = self.dialogues.remove(&ticket.conversation);
-        if let (Phase::Warmup, Some(dialogue)) = (ticket.phase, dialogue) {
+        let has_more = self.context.input.scripts[ticket.conversation as usize].turns.len() > 1;
+        if let (Phase::Warmup, true, Some(dialogue)) = (ticket.phase, has_more, dialogue) {
             self.context.dialogues.keep(ticket.conversation, dialogue);
         }
     }

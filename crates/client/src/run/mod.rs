@@ -94,7 +94,9 @@ pub enum RunError {
 /// There are as many shards, each a thread, as `outlets` has ends.
 ///
 /// # Errors
-/// When a thread, a runtime or the request's head cannot be made; nothing was sent then.
+/// When a thread, a runtime or the request's head cannot be made. Nothing was sent then, unless it is
+/// one of several threads that cannot be made: the others have done their part, and their records are
+/// out.
 pub fn run(
     input: &RunInput,
     mut driver: Driver,
@@ -113,7 +115,7 @@ pub fn run(
     let mut shards = Shards::new(input, &context.outlets)?;
     let mut warm_connections = Vec::new();
     if input.connections_warm {
-        warm_connections = shards.each(Shard::connect)?.concat();
+        warm_connections = shards.each(|shard| shard.connect(control))?.concat();
     }
     let mut warmup = None;
     if input.warmup {

@@ -1,9 +1,10 @@
 use std::cell::Cell;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use futures_util::stream::{self, FuturesUnordered, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 use tokio::task::unconstrained;
@@ -12,6 +13,7 @@ use turnbench_model::{Clock, Nanos, OpenedConnection, ShardFacts};
 
 use super::client::{ShardShared, run_client};
 use super::context::Context;
+use super::control::Control;
 use super::relay::Relay;
 use crate::pacer::Pacer;
 use crate::{Connector, Session};
@@ -20,10 +22,6 @@ use crate::{Connector, Session};
 const LAG_EVERY: Nanos = Nanos::from_millis(100);
 /// Most lags kept; a longer run keeps every other one from then on.
 const LAGS_MAX: usize = 16_384;
-/// Connections opened at the same time by one shard: a server's queue of connections not yet
-/// accepted may be as short as 128, and what does not fit into it waits a second.
-const CONNECTS_MAX: usize = 64;
-
 /// One thread's share of the clients, kept from phase to phase: its event loop and its connections.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -62,13 +60,30 @@ impl Shard {
         self.number
     }
 
-    /// Opens every client's connection. One that cannot be opened is left to the client's first
-    /// request, which then fails or not.
-    pub(crate) fn connect(&mut self) -> Vec<OpenedConnection> {
+    /// Opens every client's connection, unless the run is stopped. One that cannot be opened is left to
+    /// the client's first request, which then fails or not.
+    pub(crate) fn connect(&mut self, control: &Control) -> Vec<OpenedConnection> {
         let opening = self.places.iter_mut().map(|place| place.session.connect());
-        let opened = stream::iter(opening).buffer_unordered(CONNECTS_MAX);
-        let opened = opened.filter_map(|opened| async { opened.ok().flatten() });
-        self.runtime.block_on(opened.collect())
+        let mut opening: FuturesUnordered<_> = opening.collect();
+        let mut opened = Vec::new();
+        self.runtime.block_on(async {
+            loop {
+                let mut news = pin!(control.news().notified());
+                // Listens from before it looks, so that nothing falls in between.
+                news.as_mut().enable();
+                if control.is_stopped() {
+                    return;
+                }
+                tokio::select! {
+                    next = opening.next() => match next {
+                        Some(connection) => opened.extend(connection.ok().flatten()),
+                        None => return,
+                    },
+                    () = news => {}
+                }
+            }
+        });
+        opened
     }
 
     /// Closes every client's connection.
@@ -168,4 +183,50 @@ fn thread_cpu() -> Option<Nanos> {
     let (seconds, nanos) =
         (u64::try_from(time.tv_sec()).ok()?, u64::try_from(time.tv_nsec()).ok()?);
     Some(Nanos(seconds * 1_000_000_000 + nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use turnbench_load::Driver;
+    use turnbench_model::{Compat, LoadPlan, MonotonicClock, Sampling};
+
+    use super::Shard;
+    use crate::run::Control;
+    use crate::{BasePath, Connector, Endpoint, TlsOptions};
+
+    fn driver() -> Driver {
+        let plan = LoadPlan {
+            num_clients: 1,
+            max_active_conversations: 1,
+            max_num_requests: None,
+            max_turns: None,
+            early_stop: false,
+            request_rate: 0.0,
+            max_retries: 0,
+            sampling: Sampling::RoundRobin,
+            warmup_step: false,
+            seed: 0,
+            compat: Compat::None,
+        };
+        Driver::new(&plan, Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn connections_are_opened_unless_the_run_is_stopped() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let endpoint = Endpoint::parse(&url, BasePath::Normalise).unwrap();
+        let clock = Arc::new(MonotonicClock::start());
+        let connector = Arc::new(Connector::new(endpoint, &TlsOptions::default(), clock).unwrap());
+        let control = Control::new(&driver());
+        let mut shard = Shard::new(1, 2, 7, &connector).unwrap();
+        assert_eq!(shard.connect(&control).len(), 3);
+        assert_eq!(shard.connect(&control).len(), 0, "they stand");
+        shard.disconnect();
+        control.stop();
+        assert_eq!(shard.connect(&control).len(), 0);
+    }
 }

@@ -15,7 +15,7 @@ use turnbench_client::{
     Cancel, Canceller, ClientError, KeepBody, Limits, Request, Session, TlsOptions, TransportError,
     server_info,
 };
-use turnbench_model::{FailureKind, Outcome};
+use turnbench_model::{FailureKind, Nanos, Outcome};
 
 use support::*;
 
@@ -269,4 +269,53 @@ fn a_long_stream_is_taken_in_batches_while_it_comes() {
         };
         tokio::join!(server, client);
     });
+}
+
+/// An answer longer than what is held at once, whose body stays open: `[DONE]` is seen wherever the
+/// reads cut it.
+#[test]
+fn the_end_of_a_long_stream_is_seen_however_it_is_cut() {
+    const EVENT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let events = EVENT.repeat(700);
+    let done = "data: [DONE]\n\n";
+    for cut in 0..done.len() {
+        block_on(async {
+            let connector = connector("http://127.0.0.1:1", &TlsOptions::default());
+            let (ours, theirs) = tokio::io::duplex(1 << 20);
+            let mut session = Session::on(Arc::clone(&connector), connector.adopt(ours));
+            let serve = async {
+                let mut theirs = theirs;
+                let mut request = [0; 4096];
+                theirs.read(&mut request).await.unwrap();
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+                theirs.write_all(head.as_bytes()).await.unwrap();
+                theirs.write_all(events.as_bytes()).await.unwrap();
+                theirs.write_all(&done.as_bytes()[..cut]).await.unwrap();
+                tokio::task::yield_now().await;
+                theirs.write_all(&done.as_bytes()[cut..]).await.unwrap();
+                // Open until the client has gone.
+                theirs.read(&mut request).await
+            };
+            let mut decoder = ChatDecoder::new(true);
+            let cancel = Cancel::never();
+            let deadline = Some(Nanos::from_millis(3_600_000));
+            let limits = Limits { deadline, cancel: &cancel };
+            let request = Request { bytes: &[b"x"], intended_ns: Nanos::ZERO, built_ns: None };
+            tokio::time::pause();
+            let client = async {
+                let response = session.send(request, limits, &mut decoder).await;
+                drop(session);
+                response
+            };
+            let (response, _) = tokio::join!(client, serve);
+            let error = response.error.as_ref();
+            assert!(
+                matches!(error, Some(TransportError::Timeout { limit_ms: 1_000 })),
+                "{cut}: {error:?}"
+            );
+            let decoded = decoder.finish(&response);
+            assert!(decoded.outcome.is_completed(), "{cut}: {:?}", decoded.outcome);
+            assert_eq!(decoded.answer.content.len(), 700);
+        });
+    }
 }
