@@ -8,16 +8,16 @@ use crate::describe::{Describe, Percentile, fraction_of, quantile_of};
 const PAGE_BITS: u32 = 16;
 /// Values that a page spans.
 const PAGE_VALUES: usize = 1 << PAGE_BITS;
-/// Samples at which a page of counters (8 bytes for each value) is as small as the list (2 bytes for
+/// Samples at which a page of counters (a byte for each value) is as small as the list (2 bytes for
 /// each sample).
-const LISTED_MAX: usize = PAGE_VALUES * 4;
+const LISTED_MAX: usize = PAGE_VALUES / 2;
 
 /// Spans of which an exact description is wanted, however many they are.
 ///
-/// A sample costs two bytes, and nothing more once there are some hundred thousand of about the same
+/// A sample costs two bytes, and nothing more once there are some ten thousand of about the same
 /// size (within 65.5 µs): from then on its value is only counted. So the size is bounded by how far
-/// the values spread, not by their number: 512 KiB for each 65.5 µs that they fill. The order in
-/// which they came is lost, and no number depends on it.
+/// the values spread, not by their number: 64 KiB for each 65.5 µs that they fill, until values come
+/// more than 255 times. The order in which they came is lost, and no number depends on it.
 #[derive(Clone, Debug, Default)]
 pub struct NanosSamples {
     /// By the high bits of the value.
@@ -49,8 +49,8 @@ impl Extend<Nanos> for NanosSamples {
 enum Page {
     /// Low bits of each sample, in any order.
     Listed(Vec<u16>),
-    /// How often each value came, by its low bits.
-    Counted { counters: Vec<u64>, samples: u64 },
+    /// How often each value came.
+    Counted(Counters),
 }
 
 impl NanosSamples {
@@ -116,28 +116,35 @@ impl NanosSamples {
     }
 }
 
+/// How often each value of a page came.
+#[derive(Clone, Debug)]
+struct Counters {
+    /// By the low bits of the value, modulo 256.
+    counts: Vec<u8>,
+    /// The rest: how often a counter went round.
+    rounds: BTreeMap<u16, u64>,
+    samples: u64,
+}
+
 impl Page {
     fn add(&mut self, low: u16) {
         match self {
             Self::Listed(list) if list.len() < LISTED_MAX => list.push(low),
             Self::Listed(list) => {
-                let mut counters = vec![0; PAGE_VALUES];
+                let mut counters = Counters::new();
                 for &listed in list.iter().chain([&low]) {
-                    counters[usize::from(listed)] += 1;
+                    counters.add(listed);
                 }
-                *self = Self::Counted { counters, samples: list.len() as u64 + 1 };
+                *self = Self::Counted(counters);
             }
-            Self::Counted { counters, samples } => {
-                counters[usize::from(low)] += 1;
-                *samples += 1;
-            }
+            Self::Counted(counters) => counters.add(low),
         }
     }
 
     fn samples(&self) -> u64 {
         match self {
             Self::Listed(list) => list.len() as u64,
-            Self::Counted { samples, .. } => *samples,
+            Self::Counted(counters) => counters.samples,
         }
     }
 
@@ -151,13 +158,13 @@ impl Page {
     fn at(&self, rank: u64) -> u16 {
         match self {
             Self::Listed(list) => list[rank as usize],
-            Self::Counted { counters, .. } => {
+            Self::Counted(counters) => {
                 let mut below = 0;
-                let reached = counters.iter().position(|times| {
+                let mut reached = counters.iter().skip_while(|(_, times)| {
                     below += times;
-                    below > rank
+                    below <= rank
                 });
-                reached.unwrap_or(PAGE_VALUES - 1) as u16
+                reached.next().map_or(u16::MAX, |(low, _)| low)
             }
         }
     }
@@ -166,12 +173,33 @@ impl Page {
     fn for_each(&self, mut seen: impl FnMut(u16, u64)) {
         match self {
             Self::Listed(list) => list.iter().for_each(|&low| seen(low, 1)),
-            Self::Counted { counters, .. } => {
-                for (low, &times) in counters.iter().enumerate().filter(|(_, times)| **times > 0) {
-                    seen(low as u16, times);
-                }
-            }
+            Self::Counted(counters) => counters.iter().for_each(|(low, times)| seen(low, times)),
         }
+    }
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self { counts: vec![0; PAGE_VALUES], rounds: BTreeMap::new(), samples: 0 }
+    }
+
+    fn add(&mut self, low: u16) {
+        let count = &mut self.counts[usize::from(low)];
+        *count = count.wrapping_add(1);
+        if *count == 0 {
+            *self.rounds.entry(low).or_default() += 1;
+        }
+        self.samples += 1;
+    }
+
+    /// Values that came, ascending, and how often.
+    fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
+        let counts = (0..=u16::MAX).zip(&self.counts);
+        let times = |(low, &count): (u16, &u8)| {
+            let rounds = self.rounds.get(&low).copied().unwrap_or_default();
+            (low, (rounds << 8) | u64::from(count))
+        };
+        counts.map(times).filter(|&(_, times)| times > 0)
     }
 }
 
@@ -218,11 +246,18 @@ mod tests {
 
     #[test]
     fn pages_of_counters_are_described_as_a_list_is() {
-        let many = LISTED_MAX as u64 * 5 / 4;
+        let many = LISTED_MAX as u64 * 2;
         let spread: Vec<u64> =
             (0..many).map(|index| index.wrapping_mul(0x9E37_79B9) % 70_000).collect();
         check(&spread);
-        assert!(matches!(samples(&spread).pages[&0], Page::Counted { .. }));
+        assert!(matches!(samples(&spread).pages[&0], Page::Counted(_)));
+    }
+
+    #[test]
+    fn values_that_come_often_are_described_as_a_list_is() {
+        let many = LISTED_MAX as u64 + 70_000;
+        check(&(0..many).map(|index| index % 7 * (index % 256 % 3)).collect::<Vec<_>>());
+        check(&vec![0; LISTED_MAX + 256]);
     }
 
     #[test]
@@ -236,7 +271,7 @@ mod tests {
             .values()
             .map(|page| match page {
                 Page::Listed(list) => list.len() * 2,
-                Page::Counted { counters, .. } => counters.len() * 8,
+                Page::Counted(counters) => counters.counts.len() + counters.rounds.len() * 32,
             })
             .sum();
         assert!(samples.pages.len() <= 2 && bytes <= 2 * LISTED_MAX * 2, "{bytes}");
