@@ -4,6 +4,8 @@ use crate::truth::{TruthEntry, TruthLog};
 
 /// Entries that are kept before writing goes on beside the streams.
 const KEPT_MAX: usize = 65_536;
+/// Times of writes in them that are kept before that: 64 MB.
+const TIMES_MAX: usize = 8 * 1024 * 1024;
 /// Entries written at a time then: about 50 µs.
 const BATCH: usize = 32;
 
@@ -12,16 +14,19 @@ const BATCH: usize = 32;
 pub(crate) struct Truths {
     log: TruthLog,
     kept: VecDeque<TruthEntry>,
+    /// Times of writes in all of `kept`.
+    times: usize,
 }
 
 impl Truths {
     /// Nothing is kept yet.
     pub(crate) const fn new(log: TruthLog) -> Self {
-        Self { log, kept: VecDeque::new() }
+        Self { log, kept: VecDeque::new(), times: 0 }
     }
 
     /// Keeps an entry, if there is one.
     pub(crate) fn keep(&mut self, entry: Option<TruthEntry>) {
+        self.times += entry.as_ref().map_or(0, times_count);
         self.kept.extend(entry);
     }
 
@@ -32,13 +37,22 @@ impl Truths {
 
     /// Writes a few entries if too many are kept.
     pub(crate) fn relieve(&mut self) {
-        if self.kept.len() > KEPT_MAX {
-            self.log.write_all(self.kept.drain(..BATCH));
+        while self.kept.len() > KEPT_MAX || self.times > TIMES_MAX {
+            let batch = self.kept.len().min(BATCH);
+            let freed: usize = self.kept.iter().take(batch).map(times_count).sum();
+            self.times -= freed;
+            self.log.write_all(self.kept.drain(..batch));
         }
     }
 
     /// Writes everything.
     pub(crate) fn flush(&mut self) {
+        self.times = 0;
         self.log.write_all(self.kept.drain(..));
     }
+}
+
+/// Times of writes in an entry.
+const fn times_count(entry: &TruthEntry) -> usize {
+    entry.writes_unix_ns.len()
 }
