@@ -221,10 +221,15 @@ pub(crate) fn first_token_delay(stamps: &Stamps) -> Option<Nanos> {
     stamps.first_token.filter(|stamp| stamp.source == StampSource::Kernel).map(Received::delay)
 }
 
-/// How long token-carrying events had lain in the kernel; those that the client stamped itself,
-/// which have a zero in the record, left out.
+/// How long token-carrying events had lain in the kernel; those that the client stamped itself are
+/// left out.
 pub(crate) fn event_delays(answer: &Answer) -> impl Iterator<Item = Nanos> {
-    answer.chunk_delays_ns.iter().copied().filter(|delay| *delay > Nanos::ZERO)
+    let mut by_user = answer.user_stamped_chunks.iter().peekable();
+    answer
+        .chunk_delays_ns
+        .iter()
+        .zip(0_u32..)
+        .filter_map(move |(&delay, index)| by_user.next_if_eq(&&index).is_none().then_some(delay))
 }
 
 fn approx_cached_percent(counts: &TokenCounts) -> Option<f64> {

@@ -70,7 +70,7 @@ fn nothing_reported_is_absent_and_not_zero() {
     assert_eq!(report.client.client_delay_ms.percentile(99.0), None);
 }
 
-/// A completed request whose events had lain in the kernel for so long; 0: the client's own stamp.
+/// A completed request whose events had lain in the kernel for so long.
 fn delayed(delays_ns: &[u64]) -> RequestRecord {
     let mut record = completed("a", 1, 100, 50, None);
     record.answer.chunk_delays_ns = delays_ns.iter().copied().map(Nanos).collect();
@@ -85,9 +85,11 @@ fn delayed(delays_ns: &[u64]) -> RequestRecord {
 fn the_clients_delay_has_one_sample_for_each_event_of_completed_requests() {
     let mut cut_off = delayed(&[90_000_000]);
     cut_off.outcome = failed(FailureKind::Truncated, 1, true).outcome;
-    let report = build(&[delayed(&[2_000, 4_000, 0]), delayed(&[6_000, 8_000]), cut_off]);
+    let mut own_stamp = delayed(&[2_000, 0, 4_000]);
+    own_stamp.answer.user_stamped_chunks = vec![1];
+    let report = build(&[own_stamp, delayed(&[6_000, 0, 8_000]), cut_off]);
     for delay in [report.metric("client_delay_ms").unwrap(), &report.client.client_delay_ms] {
-        assert_eq!((delay.count, delay.mean, delay.max), (4, Some(0.005), Some(0.008)));
+        assert_eq!((delay.count, delay.mean, delay.max), (5, Some(0.004), Some(0.008)));
     }
     let first = report.metric("first_token_delay_ms").unwrap();
     assert_eq!((first.count, first.percentile(50.0)), (2, Some(0.004)));

@@ -85,9 +85,14 @@ pub struct Answer {
     /// Arrival of each token-carrying event, relative to `sent`.
     pub chunks_ns: Vec<Nanos>,
     /// For each of them, how long it had lain in the kernel when the client read it; 0 where the
-    /// client stamped the arrival itself.
+    /// client stamped the arrival itself. Events of one read have the same arrival and delay: those
+    /// of the last segment in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunk_delays_ns: Vec<Nanos>,
+    /// Indices, ascending, of those whose arrival the client stamped itself; the kernel stamped the
+    /// others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub user_stamped_chunks: Vec<u32>,
     /// `finish_reason` of the first choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,

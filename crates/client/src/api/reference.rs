@@ -1,5 +1,7 @@
 use serde_json::Value;
-use turnbench_model::{Answer, Failure, FailureKind, Nanos, Outcome, Received, Stamps};
+use turnbench_model::{
+    Answer, Failure, FailureKind, Nanos, Outcome, Received, StampSource, Stamps,
+};
 
 use crate::api::marks::MarkFinder;
 use crate::api::verdict::early_verdict;
@@ -187,6 +189,8 @@ impl Reading {
         let sent = raw.stamps.sent_ns.unwrap_or_default();
         self.answer.chunks_ns = self.at.iter().map(|it| it.at_ns.since(sent)).collect();
         self.answer.chunk_delays_ns = self.at.iter().map(|it| it.delay()).collect();
+        let by_user = self.at.iter().zip(0_u32..).filter(|(it, _)| it.source == StampSource::User);
+        self.answer.user_stamped_chunks = by_user.map(|(_, index)| index).collect();
         let message = match &end {
             ReferenceEnd::Completed => String::new(),
             ReferenceEnd::Rejected => "a stream without content".to_owned(),

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use turnbench_model::{Answer, Received, ServerTimes, Stamps, Usage};
+use turnbench_model::{Answer, Received, ServerTimes, StampSource, Stamps, Usage};
 
 use crate::api::error_body::{looks_like_error, message_of};
 use crate::api::json_text::{JsonText, text_of};
@@ -221,6 +221,9 @@ impl State {
             self.first_token = Some(received);
         }
         self.last_token = Some(received);
+        if received.source == StampSource::User {
+            self.answer.user_stamped_chunks.push(self.answer.chunks_ns.len() as u32);
+        }
         self.answer.chunks_ns.push(received.at_ns);
         self.answer.chunk_delays_ns.push(received.delay());
     }

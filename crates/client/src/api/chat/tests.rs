@@ -283,19 +283,25 @@ fn events_that_differ_in_their_text_only_are_not_decoded_in_full() {
 }
 
 #[test]
-fn delays_in_the_kernel_are_kept_event_by_event() {
+fn delays_in_the_kernel_and_who_stamped_are_kept_event_by_event() {
     let mut reader = ResponseReader::new();
     reader.push(b"HTTP/1.1 200 OK\r\n\r\n", Received::user(Nanos(0))).unwrap();
-    for (index, text) in ["a", "", "b", "c"].into_iter().enumerate() {
-        let (at_ns, read_ns) = (Nanos(10 * index as u64), Nanos(11 * index as u64 + 3));
-        let received = Received { at_ns, read_ns, source: turnbench_model::StampSource::Kernel };
+    let stamp = |index: u64, by_user: bool| {
+        let (at_ns, read_ns) = (Nanos(10 * index), Nanos(11 * index + 3));
+        let by_kernel = Received { at_ns, read_ns, source: turnbench_model::StampSource::Kernel };
+        if by_user { Received::user(read_ns) } else { by_kernel }
+    };
+    let events = [("a", false), ("", true), ("b", true), ("c", false)];
+    for (index, (text, by_user)) in (0..).zip(events) {
+        let received = stamp(index, by_user);
         reader.push(delta(&json!({"content": text})).as_bytes(), received).unwrap();
     }
     reader.close(Received::user(Nanos(99))).unwrap();
     let (head, body) = reader.into_parts();
     let answer = decode(&RawResponse { head, body, ..RawResponse::default() }, true).answer;
-    assert_eq!(answer.chunks_ns, [Nanos(0), Nanos(20), Nanos(30)]);
-    assert_eq!(answer.chunk_delays_ns, [Nanos(3), Nanos(5), Nanos(6)]);
+    assert_eq!(answer.chunks_ns, [Nanos(0), Nanos(25), Nanos(30)]);
+    assert_eq!(answer.chunk_delays_ns, [Nanos(3), Nanos(0), Nanos(6)]);
+    assert_eq!(answer.user_stamped_chunks, [1]);
 }
 
 #[test]

@@ -41,6 +41,8 @@ fn latency_runs_to_done_and_ttft_to_the_first_content() {
     assert_eq!(at(decoded.stamps.last_token), Nanos(21));
     assert_eq!(at(decoded.stamps.end), Nanos(25));
     assert_eq!(decoded.answer.first_chunk, "Reply");
+    let count = decoded.answer.chunks_ns.len() as u32;
+    assert_eq!(decoded.answer.user_stamped_chunks, (0..count).collect::<Vec<_>>());
     let raw = recorded("ns_normal");
     let plain = decode_reference(&raw, false);
     assert_eq!(plain.stamps.first_token, raw.stamps.end);
