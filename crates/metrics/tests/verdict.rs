@@ -93,21 +93,9 @@ fn a_healthy_run_is_trustworthy() {
 #[test]
 fn clients_that_wait_for_themselves_did_not_reach_the_load() {
     let slowed = |step: u64| {
-        let mut records = healthy();
-        for (index, record) in records.iter_mut().enumerate() {
-            let later = Nanos::from_millis(index as u64 / 4 * step);
-            let stamps = &mut record.stamps;
-            stamps.intended_ns = stamps.intended_ns + later;
-            stamps.built_ns = stamps.built_ns.map(|at| at + later);
-            stamps.sent_ns = stamps.sent_ns.map(|at| at + later);
-            for stamp in [&mut stamps.first_token, &mut stamps.last_token, &mut stamps.end] {
-                *stamp = stamp.map(|stamp| Received {
-                    at_ns: stamp.at_ns + later,
-                    read_ns: stamp.read_ns + later,
-                    ..stamp
-                });
-            }
-        }
+        let later = |index: u64| Nanos::from_millis(index / 4 * step);
+        let records: Vec<RequestRecord> =
+            (0..).zip(healthy()).map(|(index, record)| moved(record, later(index))).collect();
         report(&records, RunFacts::default())
     };
     let reason = only(&slowed(40), ReasonId::Concurrency, Level::Caution);
@@ -121,6 +109,78 @@ fn clients_that_wait_for_themselves_did_not_reach_the_load() {
     paused.load.request_rate = 2.0;
     let report = report_of(&paused, &healthy(), RunFacts::default(), &Environment::default());
     assert_eq!(report.verdict.level, Level::Trustworthy, "{:?}", report.verdict);
+}
+
+/// A failed attempt of the first client after all else, and its retry, due so much later.
+fn retried(records: &mut Vec<RequestRecord>, first: RequestRecord, due_ms: u64) {
+    let mut retry = completed("a", 1, due_ms, 50, None);
+    retry.attempt = 2;
+    retry.stamps.intended_ns = Nanos::from_millis(due_ms) - Nanos(80_000);
+    for mut record in [first, retry] {
+        record.conversation = 120;
+        late(&mut record, Nanos(20_000));
+        records.push(record);
+    }
+}
+
+fn moved(mut record: RequestRecord, later: Nanos) -> RequestRecord {
+    let stamps = &mut record.stamps;
+    stamps.intended_ns = stamps.intended_ns + later;
+    stamps.built_ns = stamps.built_ns.map(|at| at + later);
+    stamps.sent_ns = stamps.sent_ns.map(|at| at + later);
+    for stamp in [&mut stamps.first_token, &mut stamps.last_token, &mut stamps.end] {
+        *stamp = stamp.map(|stamp| Received {
+            at_ns: stamp.at_ns + later,
+            read_ns: stamp.read_ns + later,
+            ..stamp
+        });
+    }
+    record
+}
+
+#[test]
+fn a_run_with_a_retry_is_judged_without_the_wait_for_it() {
+    let mut records = healthy();
+    let mut refused = moved(failed(FailureKind::HttpStatus, 1, false), Nanos::from_millis(4_850));
+    refused.stamps.intended_ns = refused.stamps.sent_ns.unwrap() - Nanos(80_000);
+    retried(&mut records, refused.clone(), 60_000);
+    let found = report(&records, RunFacts::default());
+    assert_eq!(found.verdict.level, Level::Trustworthy, "{:?}", found.verdict);
+    assert_eq!(found.counts.requests.retries, 1);
+    assert!(found.client.in_flight_ratio > Some(0.95), "{:?}", found.client);
+
+    // Clients that wait for themselves nine tenths of the time are told of with a retry, too.
+    let idle = |index: u64| Nanos::from_millis(index / 4 * 1_300);
+    let mut records: Vec<RequestRecord> =
+        (0..).zip(healthy()).map(|(index, record)| moved(record, idle(index))).collect();
+    retried(&mut records, moved(refused, idle(116)), 100_000);
+    let found = report(&records, RunFacts::default());
+    assert_eq!(found.counts.requests.retries, 1);
+    let reason = only(&found, ReasonId::Concurrency, Level::ClientLimited);
+    assert!(reason.value > 0.88 && reason.value < 0.92, "{reason:?}");
+}
+
+#[test]
+fn a_server_that_takes_no_connection_does_not_make_its_clients_idle() {
+    let mut records = healthy();
+    let mut refused = failed(FailureKind::Connect, 1, false);
+    let at = |ms: u64| Nanos::from_millis(ms);
+    refused.stamps = turnbench_model::Stamps {
+        intended_ns: at(5_346),
+        connect_ns: Some(at(5_346)),
+        end: Some(Received::user(at(35_000))),
+        ..turnbench_model::Stamps::default()
+    };
+    let mut retry = completed("a", 1, 36_000, 50, None);
+    retry.attempt = 2;
+    retry.conversation = 120;
+    refused.conversation = 120;
+    retry.stamps.intended_ns = at(36_000) - Nanos(80_000);
+    late(&mut retry, Nanos(20_000));
+    records.extend([refused, retry]);
+    let found = report(&records, RunFacts::default());
+    assert_eq!(found.verdict.level, Level::Trustworthy, "{:?}", found.verdict);
+    assert!(found.client.in_flight_ratio > Some(0.95), "{:?}", found.client);
 }
 
 #[test]
@@ -143,8 +203,19 @@ fn late_sends_are_held_against_ttft_and_connections_are_not_counted() {
     assert_eq!(sent_late(60, 58).verdict.level, Level::Trustworthy);
 }
 
+/// The client comes to the first token once the second one is there, and finds both with one stamp.
+fn share(record: &mut RequestRecord) {
+    let answer = &mut record.answer;
+    answer.chunks_ns[0] = answer.chunks_ns[1];
+    record.stamps.first_token = record.stamps.first_token.map(|first| Received {
+        at_ns: first.at_ns + Nanos::from_millis(10),
+        read_ns: first.read_ns + Nanos::from_millis(10),
+        ..first
+    });
+}
+
 #[test]
-fn what_the_kernel_stamped_is_never_worth_more_than_a_caution() {
+fn first_tokens_that_were_read_alone_are_never_worth_more_than_a_caution() {
     let mut records = healthy();
     for record in &mut records {
         late(record, Nanos::from_millis(500));
@@ -153,6 +224,109 @@ fn what_the_kernel_stamped_is_never_worth_more_than_a_caution() {
     let ids: Vec<ReasonId> = verdict.reasons.iter().map(|reason| reason.id).collect();
     assert_eq!(ids, [ReasonId::FirstTokenDelay, ReasonId::EventDelay]);
     assert_eq!(verdict.level, Level::Caution);
+    assert!(verdict.reasons[0].text.contains("keep that out of TTFT"), "{verdict:?}");
+    assert!(!verdict.reasons[0].touches.contains(&"ttft_ms".to_owned()), "{verdict:?}");
+}
+
+#[test]
+fn first_tokens_read_with_later_ones_by_a_late_client_are_the_clients() {
+    let mut records = healthy();
+    for record in &mut records {
+        late(record, Nanos::from_millis(6));
+        share(record);
+    }
+    // All share: there is no better median than their 60 ms.
+    let found = report(&records, RunFacts::default());
+    let shared = only(&found, ReasonId::SharedStamps, Level::Caution);
+    assert_eq!((shared.value, shared.threshold), (6.0, 3.0));
+
+    for record in &mut records {
+        late(record, Nanos::from_millis(9));
+    }
+    let verdict = report(&records, RunFacts::default()).verdict;
+    let [shared, delay] = &*verdict.reasons else { panic!("{verdict:?}") };
+    assert_eq!((shared.id, delay.id), (ReasonId::SharedStamps, ReasonId::FirstTokenDelay));
+    assert_eq!((shared.level, shared.threshold), (Level::ClientLimited, 6.0));
+    assert!(shared.text.starts_with("120 of 120 first tokens"), "{}", shared.text);
+    assert!(delay.touches.contains(&"ttft_ms".to_owned()), "{delay:?}");
+    assert!(!delay.text.contains("keep that out"), "{delay:?}");
+}
+
+#[test]
+fn a_stall_is_held_against_the_first_tokens_that_it_can_have_hit() {
+    let stalled = |shared_count: usize, clients_count: u32| {
+        let mut records = healthy();
+        records.iter_mut().take(shared_count).for_each(share);
+        let mut lags = vec![1; 400];
+        lags[7] = 300;
+        let mut facts = shard(0.2, &lags);
+        facts.shards[0].clients_count = clients_count;
+        report(&records, facts)
+    };
+    let limited = stalled(4, 4);
+    let verdict = &limited.verdict;
+    assert_eq!(verdict.level, Level::ClientLimited, "{verdict:?}");
+    let shared = verdict.reason(ReasonId::SharedStamps).unwrap();
+    assert_eq!((shared.value, shared.threshold), (300.0, 5.0));
+    for touched in ["ttft_ms", "ttft_raw_ms", "itl_ms", "tpot_ms"] {
+        assert!(shared.touches.contains(&touched.to_owned()), "{shared:?}");
+        let stall = verdict.reason(ReasonId::Stall).unwrap();
+        assert!(stall.touches.contains(&touched.to_owned()), "{stall:?}");
+    }
+    let client = &limited.client;
+    assert_eq!((client.first_tokens, client.shared_first_tokens), (120, 4));
+
+    // One of 120 is in no p99; and of a server that always writes two tokens at a time the one
+    // client of the stalled thread had one in flight.
+    for (shared_count, clients_count) in [(1, 4), (120, 1)] {
+        let verdict = stalled(shared_count, clients_count).verdict;
+        let shared = verdict.reason(ReasonId::SharedStamps).unwrap();
+        assert_eq!(shared.level, Level::Caution, "{shared:?}");
+    }
+}
+
+#[test]
+fn a_server_that_writes_several_tokens_at_a_time_is_not_the_clients() {
+    let mut records = healthy();
+    records.iter_mut().for_each(share);
+    let report = report(&records, shard(0.3, &[1; 40]));
+    assert_eq!(report.verdict.level, Level::Trustworthy, "{:?}", report.verdict);
+    assert_eq!(report.client.shared_first_tokens, 120);
+}
+
+#[test]
+fn limits_do_not_grow_with_a_ttft_that_the_client_made() {
+    let mut records = healthy();
+    for record in records.iter_mut().take(119) {
+        share(record);
+        record.stamps.first_token = record.stamps.first_token.map(|first| Received {
+            at_ns: first.at_ns + Nanos::from_millis(40),
+            read_ns: first.read_ns + Nanos::from_millis(40),
+            ..first
+        });
+    }
+    let found = report(&records, shard(0.3, &[40; 40]));
+    assert_eq!(found.metric("ttft_raw_ms").unwrap().percentile(50.0), Some(100.0));
+    let threshold = |id| found.verdict.reason(id).unwrap().threshold;
+    assert_eq!((threshold(ReasonId::SharedStamps), threshold(ReasonId::LoopLag)), (5.0, 10.0));
+}
+
+#[test]
+fn long_stalls_and_lags_are_told_however_slow_the_server() {
+    let slow: Vec<RequestRecord> = (0..120_u64)
+        .map(|index| {
+            let mut record = completed("a", 1, 1_000 + index * 10_145, 10_000, None);
+            late(&mut record, Nanos(20_000));
+            record
+        })
+        .collect();
+    let slow = |lags: &[u64]| report_of(&plan(), &slow, shard(0.2, lags), &Environment::default());
+    let mut lags = vec![1; 400];
+    lags[7] = 240;
+    assert_eq!(slow(&lags).verdict.level, Level::Trustworthy);
+    lags[7] = 260;
+    assert_eq!(only(&slow(&lags), ReasonId::Stall, Level::Caution).threshold, 250.0);
+    assert_eq!(only(&slow(&[60; 40]), ReasonId::LoopLag, Level::Caution).threshold, 50.0);
 }
 
 #[test]

@@ -174,6 +174,21 @@ client         18.1 of 20 requests in flight on average (20 at most)
                the kernel stamped every first token
 ",
     );
+    for record in records.iter_mut().take(3) {
+        record.answer.chunks_ns[0] = record.answer.chunks_ns[1];
+    }
+    let text = client_text(&build(&records));
+    assert!(
+        text.ends_with(
+            "
+               bytes read 0.02 ms after arrival (p99), the kernel stamped every
+               first token; 3 of 20 first tokens share a stamp with later ones,
+               so that their TTFT may be too large by as long as the client was
+               late
+"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -216,7 +231,7 @@ verdict        caution: some numbers say less than they seem to
     report.verdict.reasons.truncate(1);
     let text = verdict_text(&report);
     assert!(text.contains("\n  user_stamps (caution): the kernel"), "{text}");
-    report.verdict = Verdict::default();
+    report.verdict = Verdict { level: Level::Trustworthy, reasons: Vec::new() };
     check(
         &verdict_text(&report),
         "verdict        trustworthy: nothing says that the client made these numbers\n",

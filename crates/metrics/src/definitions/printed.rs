@@ -214,7 +214,12 @@ const CLIENT: &[Printed] = &[
     printed(
         "the kernel stamped every first token",
         &["kernel_stamped_ratio"],
-        "where the kernel stamped a token, a late read does not move its time, so the delay of the line above is in no TTFT",
+        "where the kernel stamped a token that was read alone, a late read does not move its time. `which no TTFT contains` stands only where every first token was",
+    ),
+    printed(
+        "… of … first tokens share a stamp with later ones",
+        &["shared_first_tokens", "first_tokens"],
+        "came in one read with the next token: their TTFT is too large by up to as long as the client was late, if it was",
     ),
     printed("records had to wait for the recorder", &["record_waits"], "a count"),
 ];

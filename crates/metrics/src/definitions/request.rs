@@ -168,7 +168,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "First-token delay",
         Source::Stamps,
         Group::Request,
-        "time between the kernel's receipt of the first token and its read by the client: what TTFT would have been too large by without the kernel's stamp. None where the client stamped the token itself",
+        "time between the kernel's receipt of the first token and its read by the client: what TTFT would have been too large by without the kernel's stamp. Where later tokens came in the same read (`shared_first_tokens`) it is the delay of the last of them, and TTFT is too large by what the first one waited beyond it. None where the client stamped the token itself",
     ),
     define(
         "client_delay_max_ms",
@@ -192,7 +192,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "TTFT beyond the server's",
         Source::Stamps,
         Group::Request,
-        "`ttft_raw_ms − server_ttft_ms`: network, proxies, the server's HTTP front, and, without kernel stamps, the client's own delay",
+        "`ttft_raw_ms − server_ttft_ms`: network, proxies, the server's HTTP front, and, without kernel stamps or where first tokens share a stamp with later ones, the client's own delay",
     ),
     define(
         "stamp_source",

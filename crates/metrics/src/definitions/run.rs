@@ -216,7 +216,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Concurrency reached",
         Source::Stamps,
         Group::Client,
-        "requests in flight on average over `span_sec`: the sum of all attempts' times in flight / `span_sec`. In flight is an attempt from the moment its connection was asked for (`sent` on a reused one) until its answer's last byte arrived. Pauses (`--request-rate`) and the end of the run, when clients run out of work, lower it",
+        "requests in flight on average over `span_sec`: the sum of all attempts' times in flight / `span_sec`. In flight is an attempt from the moment its connection was asked for (`sent` on a reused one) until its answer's last byte arrived, or until it was given up (also for want of a connection). Pauses (`--request-rate`) and the end of the run, when clients run out of work, lower it",
     ),
     define(
         "concurrency_peak",
@@ -232,7 +232,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "In flight",
         Source::Stamps,
         Group::Client,
-        "share of the clients' time in which a request of theirs was in flight: the sum of all attempts' times in flight / the sum over clients of the time from the run's first send to the end of their last answer. Unlike `concurrency_mean` the end of the run does not lower it. A client of `concurrency_asked` that never sent was idle until the last send",
+        "share of the clients' time in which a request of theirs was in flight: the sum of all attempts' times in flight / the sum over clients of the time from the run's first send to the end of their last answer, without their waits before retries. Unlike `concurrency_mean` the end of the run does not lower it. A client of `concurrency_asked` that never sent was idle until the last send",
     ),
     define(
         "send_lateness_ms",
@@ -264,7 +264,23 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Client delay",
         Source::Stamps,
         Group::Client,
-        "time between the kernel's receipt of an event and its read by the client: what the client itself would have added without the kernel's stamps; one sample for each event with output text of each completed request. None where the kernel gives no stamps. A read that found several TCP segments waiting carries the stamp of the last one, so the delay of the earlier events in it is larger than this",
+        "time between the kernel's receipt of an event and its read by the client: what the client itself would have added without the kernel's stamps (a lower bound, see below); one sample for each event with output text of each completed request. None where the kernel gives no stamps. A read that found several TCP segments waiting carries the stamp of the last one, so the delay of the earlier events in it is larger than this, and the difference is in their times (`shared_first_tokens`)",
+    ),
+    define(
+        "first_tokens",
+        "",
+        "First tokens",
+        Source::Stamps,
+        Group::Client,
+        "attempts of which a first token came; without streaming the whole answer counts as one",
+    ),
+    define(
+        "shared_first_tokens",
+        "",
+        "First tokens with a shared stamp",
+        Source::Stamps,
+        Group::Client,
+        "first tokens that the kernel stamped and that came in one read with the next token (same arrival and delay). A read has the stamp of its last segment: if the client was late, their TTFT is too large by up to as long as it was (`loop_lag_ms`, `loop_lag_max_ms`), and the gap after them is 0; if the server wrote both at once, nothing is amiss",
     ),
     define(
         "kernel_stamped_ratio",

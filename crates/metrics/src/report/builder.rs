@@ -6,10 +6,7 @@ use turnbench_model::{Phase, Plan, RequestRecord, TokenCounts};
 use super::counts::CountsBuilder;
 use super::throughput::Span;
 use super::trust::{Surroundings, TrustBuilder};
-use super::{
-    CacheTotals, ClientTrust, Counts, Headline, REPORT_SCHEMA_VERSION, RunReport, TtftCorrection,
-    TurnSummary,
-};
+use super::{CacheTotals, Headline, REPORT_SCHEMA_VERSION, RunReport, TtftCorrection, TurnSummary};
 use crate::row::gaps;
 use crate::verdict::Evidence;
 use crate::{
@@ -82,7 +79,23 @@ impl<'a> ReportBuilder<'a> {
             span_sec: throughput.span_sec,
         };
         let client = self.trust.finish(around, rows);
-        let verdict = Verdict::of(&evidence(self.plan, &counts, &client, &metrics));
+        let median = |id: &str| {
+            let metric = metrics.iter().find(|metric| metric.id == id)?;
+            metric.describe.percentile(50.0)
+        };
+        let response_p50_ms = if self.plan.request.stream {
+            self.trust.unshared_ttft_p50_ms().or_else(|| median("ttft_raw_ms"))
+        } else {
+            median("latency_ms")
+        };
+        let verdict = Verdict::of(&Evidence {
+            plan: self.plan,
+            counts: &counts,
+            client: &client,
+            shards: &facts.shards,
+            response_p50_ms,
+            itl_p50_ms: median("itl_ms"),
+        });
         RunReport {
             schema_version: REPORT_SCHEMA_VERSION,
             plan: self.plan.clone(),
@@ -117,27 +130,6 @@ impl<'a> ReportBuilder<'a> {
             metrics.push(described(id, samples.describe_ms(&percents)));
         }
         metrics.into_iter().flatten().collect()
-    }
-}
-
-/// What the verdict is made from.
-fn evidence<'a>(
-    plan: &'a Plan,
-    counts: &'a Counts,
-    client: &'a ClientTrust,
-    metrics: &[MetricDescribe],
-) -> Evidence<'a> {
-    let median = |id: &str| {
-        let metric = metrics.iter().find(|metric| metric.id == id)?;
-        metric.describe.percentile(50.0)
-    };
-    let response = if plan.request.stream { "ttft_raw_ms" } else { "latency_ms" };
-    Evidence {
-        plan,
-        counts,
-        client,
-        response_p50_ms: median(response),
-        itl_p50_ms: median("itl_ms"),
     }
 }
 

@@ -7,12 +7,23 @@ use crate::RunFacts;
 /// What was in flight when, gathered attempt by attempt.
 ///
 /// An attempt is in flight from the moment its connection was asked for (`sent` on a reused one)
-/// until the last byte of its answer arrived, whenever the client came to read it.
+/// until the last byte of its answer arrived, whenever the client came to read it, or until it was
+/// given up.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight {
     spans: Vec<(Nanos, Nanos)>,
-    /// By client: the sum of its spans, and the end of its last one.
-    clients: BTreeMap<u32, (u64, Nanos)>,
+    clients: BTreeMap<u32, ClientTime>,
+}
+
+/// The time of one client.
+#[derive(Clone, Copy, Debug, Default)]
+struct ClientTime {
+    /// Sum of its spans.
+    busy_ns: u64,
+    /// Sum of its waits before retries, which are wanted.
+    waited_ns: u64,
+    /// End of its last span.
+    end: Nanos,
 }
 
 /// How many requests were in flight, against what was asked for.
@@ -25,17 +36,28 @@ pub(super) struct Concurrency {
 }
 
 impl InFlight {
-    /// Takes an attempt in; one that was never sent counts in nothing.
+    /// Takes an attempt in, in its client's order; one that was given up before it was begun counts in
+    /// nothing.
     pub(super) fn add(&mut self, record: &RequestRecord) {
         let stamps = &record.stamps;
-        let Some(sent) = stamps.sent_ns else { return };
-        let start = stamps.connect_ns.unwrap_or(sent);
+        let Some(start) = stamps.connect_ns.or(stamps.sent_ns) else { return };
         let last = stamps.end.or(stamps.last_token).or(stamps.headers);
-        let end = last.map_or(sent, |stamp| stamp.at_ns).max(sent);
+        let end = last.map_or(start, |stamp| stamp.at_ns).max(start);
+        // A client that waits for another attempt does nothing else.
+        let due = (record.attempt > 1).then_some(stamps.intended_ns);
+        self.add_span(record.client, due, (start, end));
+    }
+
+    /// `due`: when the client was to go on, if it had been told to wait.
+    fn add_span(&mut self, client: u32, due: Option<Nanos>, (start, end): (Nanos, Nanos)) {
         self.spans.push((start, end));
-        let (busy, last_end) = self.clients.entry(record.client).or_default();
-        *busy = busy.saturating_add(end.since(start).0);
-        *last_end = end.max(*last_end);
+        let is_first = !self.clients.contains_key(&client);
+        let time = self.clients.entry(client).or_default();
+        time.busy_ns = time.busy_ns.saturating_add(end.since(start).0);
+        if let Some(due) = due.filter(|_| !is_first) {
+            time.waited_ns = time.waited_ns.saturating_add(due.min(start).since(time.end).0);
+        }
+        time.end = end.max(time.end);
     }
 
     /// Sums up. `asked` is what the plan asks for and the workload has room for.
@@ -46,7 +68,7 @@ impl InFlight {
         let (Some(first), Some(last)) = (first, last) else {
             return Concurrency { asked, ..Concurrency::default() };
         };
-        let busy: u64 = self.clients.values().map(|&(busy, _)| busy).sum();
+        let busy: u64 = self.clients.values().map(|time| time.busy_ns).sum();
         let span = last.since(first).0;
         Concurrency {
             asked,
@@ -57,10 +79,11 @@ impl InFlight {
     }
 
     /// Share of the clients' time in which a request of theirs was in flight; each client's time
-    /// ends with its own work. A client that never came to send is idle until the last request
+    /// ends with its own work, and its waits before retries are no part of it. A client that never came to send is idle until the last request
     /// was sent, for until then there was work.
     fn in_flight_ratio(&self, asked: u64, first: Nanos, busy: u64) -> Option<f64> {
-        let seen: u64 = self.clients.values().map(|&(_, end)| end.since(first).0).sum();
+        let own = |time: &ClientTime| time.end.since(first).0.saturating_sub(time.waited_ns);
+        let seen: u64 = self.clients.values().map(own).sum();
         let last_start = self.spans.iter().map(|&(start, _)| start).max()?;
         let unseen = asked.saturating_sub(self.clients.len() as u64);
         let time = seen as f64 + unseen as f64 * last_start.since(first).0 as f64;
@@ -100,15 +123,19 @@ mod tests {
 
     /// `(client, from, to)`, in ms.
     fn ratio(asked: u64, spans: &[(u32, u64, u64)]) -> f64 {
+        let spans: Vec<_> =
+            spans.iter().map(|&(client, from, to)| (client, None, from, to)).collect();
+        ratio_with_waits(asked, &spans)
+    }
+
+    /// `(client, due after a wait, from, to)`, in ms.
+    fn ratio_with_waits(asked: u64, spans: &[(u32, Option<u64>, u64, u64)]) -> f64 {
         let mut all = InFlight::default();
-        for &(client, from, to) in spans {
-            let (from, to) = (Nanos::from_millis(from), Nanos::from_millis(to));
-            all.spans.push((from, to));
-            let (busy, last) = all.clients.entry(client).or_default();
-            *busy += to.since(from).0;
-            *last = to.max(*last);
+        for &(client, due, from, to) in spans {
+            let span = (Nanos::from_millis(from), Nanos::from_millis(to));
+            all.add_span(client, due.map(Nanos::from_millis), span);
         }
-        let busy = all.clients.values().map(|&(busy, _)| busy).sum();
+        let busy = all.clients.values().map(|time| time.busy_ns).sum();
         all.in_flight_ratio(asked, Nanos(0), busy).unwrap_or(f64::NAN)
     }
 
@@ -118,6 +145,17 @@ mod tests {
         assert_eq!(ratio(1, &[(0, 0, 100), (0, 200, 300), (0, 300, 400)]), 0.75);
         // The second client never came to send, though the first had work until 100 ms.
         assert_eq!(ratio(2, &[(0, 0, 100), (0, 100, 200)]), 200.0 / 300.0);
+    }
+
+    #[test]
+    fn a_wait_before_a_retry_is_no_idleness_and_coming_late_after_it_is() {
+        let retried =
+            |due, from| ratio_with_waits(1, &[(0, None, 0, 100), (0, Some(due), from, from + 100)]);
+        assert_eq!(retried(400, 400), 1.0);
+        assert_eq!(retried(400, 600), 0.5);
+        // Due before the attempt before it ended, as the client sees it, or after it began.
+        assert_eq!(retried(50, 200), 200.0 / 300.0);
+        assert_eq!(retried(500, 400), 1.0);
     }
 
     #[test]

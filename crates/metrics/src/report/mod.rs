@@ -58,7 +58,6 @@ pub struct RunReport {
     /// What the client itself may have added.
     pub client: ClientTrust,
     /// How far the numbers can be trusted, and why not further.
-    #[serde(default)]
     pub verdict: Verdict,
 }
 

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use turnbench_model::{Nanos, Plan, RequestRecord, StampSource};
 
 use super::concurrency::InFlight;
-use crate::row::{event_delays, first_token_delay};
+use crate::row::{event_delays, first_token_delay, shares_first_stamp};
 use crate::{Capacity, Describe, NanosSamples, RequestRow, RunFacts};
 
 /// Percentiles of the client's own numbers, whatever the number of samples.
@@ -40,6 +40,11 @@ pub struct ClientTrust {
     /// Time between the kernel's receipt of an event's bytes and their read, over all events with
     /// output text of completed requests that the kernel stamped.
     pub client_delay_ms: Describe,
+    /// First tokens of streamed answers, the whole of others, over all attempts.
+    pub first_tokens: u64,
+    /// Those that the kernel stamped and that came in one read with the next token, so that they have
+    /// the stamp of a later segment, or may have.
+    pub shared_first_tokens: u64,
     /// Share (0..1) of first tokens that the kernel stamped; `None` without a first token.
     pub kernel_stamped_ratio: Option<f64>,
     /// CPU time of the busiest thread of the client, as a share (0..1) of the time that it ran.
@@ -67,6 +72,9 @@ pub(super) struct TrustBuilder {
     event_delays: NanosSamples,
     first_tokens: u64,
     kernel_stamped: u64,
+    shared_first_tokens: u64,
+    /// TTFT of completed requests whose first token has a stamp of its own.
+    unshared_ttfts: NanosSamples,
     events: u64,
 }
 
@@ -97,6 +105,11 @@ impl TrustBuilder {
         if let Some(first) = stamps.first_token {
             self.first_tokens += 1;
             self.kernel_stamped += u64::from(first.source == StampSource::Kernel);
+            if shares_first_stamp(record) {
+                self.shared_first_tokens += 1;
+            } else if let Some(sent) = stamps.sent_ns.filter(|_| record.outcome.is_completed()) {
+                self.unshared_ttfts.add(first.at_ns.since(sent));
+            }
         }
         self.events += record.answer.chunks_ns.len() as u64;
         if record.outcome.is_completed() {
@@ -110,6 +123,12 @@ impl TrustBuilder {
     /// One delay for each event of the completed requests.
     pub(super) fn event_delays(&mut self) -> &mut NanosSamples {
         &mut self.event_delays
+    }
+
+    /// Median TTFT of the completed requests whose first token has a stamp of its own, in ms; `None`
+    /// without any.
+    pub(super) fn unshared_ttft_p50_ms(&mut self) -> Option<f64> {
+        self.unshared_ttfts.describe_ms(&[50.0]).percentile(50.0)
     }
 
     pub(super) fn finish(&mut self, around: Surroundings<'_>, rows: &[RequestRow]) -> ClientTrust {
@@ -136,6 +155,8 @@ impl TrustBuilder {
             body_ready_ms: self.body_ready.describe_ms(&PERCENTS),
             first_token_delay_ms: self.first_token_delays.describe_ms(&PERCENTS),
             client_delay_ms: self.event_delays.describe_ms(&PERCENTS),
+            first_tokens: self.first_tokens,
+            shared_first_tokens: self.shared_first_tokens,
             kernel_stamped_ratio: (self.first_tokens > 0)
                 .then(|| self.kernel_stamped as f64 / self.first_tokens as f64),
             thread_busy_ratio: thread_busy_ratio(facts),

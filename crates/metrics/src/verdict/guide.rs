@@ -4,7 +4,8 @@ use super::ReasonId;
 use super::thresholds::{
     CAPACITY_RATIO, DelayLimits, EVENT_DELAY, FAILED_RATIO, FIRST_TOKEN_DELAY, HELD_BACK,
     IDLE_RATIO, KERNEL_STAMPED_RATIO, LOOP_LAG_KERNEL, LOOP_LAG_USER, Limits, RECORD_WAIT_RATIO,
-    REQUESTS_MIN, SERVER_GAP, STALL, THREAD_BUSY_RATIO, UNFINISHED_RATIO,
+    REQUESTS_MIN, SERVER_GAP, SHARED_STAMPS, SHARED_STAMPS_RATIO, STALL, THREAD_BUSY_RATIO,
+    UNFINISHED_RATIO,
 };
 
 const HEAD: &str = "
@@ -14,6 +15,7 @@ Every report says how far its numbers can be trusted: `trustworthy`, `caution` (
 they seem to) or `client-limited` (the client, not the server, made some of them). Each reason names what
 was measured, the limit, and the numbers that it touches. A delay is held against the median TTFT (the
 median latency without streaming) or the median ITL; the floor counts where that share of it is smaller.
+First tokens that came in one read with later ones are left out of that median TTFT where there are others.
 With fewer than 100 samples p90 stands in for p99. The reasons of each limit stand beside it in
 `crates/metrics/src/verdict/thresholds.rs`.
 
@@ -42,7 +44,7 @@ pub(crate) fn push_guide(text: &mut String) {
 const fn meaning(id: ReasonId) -> &'static str {
     match id {
         ReasonId::Concurrency => {
-            "1 − `in_flight_ratio`: share of the clients' time without a request in flight. Not judged with `--request-rate` or after retries, whose pauses are wanted"
+            "1 − `in_flight_ratio`: share of the clients' time without a request in flight. Waits before retries are no time of theirs. Not judged with `--request-rate`, whose pauses are wanted"
         }
         ReasonId::SendLateness => "p99 of `held_back_ms`",
         ReasonId::CpuBusy => "`thread_busy_ratio`",
@@ -50,7 +52,12 @@ const fn meaning(id: ReasonId) -> &'static str {
             "p99 of `loop_lag_ms`; against the median ITL where the client stamps by itself, for the lag is then in every time"
         }
         ReasonId::Stall => "`loop_lag_max_ms`",
-        ReasonId::FirstTokenDelay => "p99 of `first_token_delay_ms`, which no TTFT contains",
+        ReasonId::SharedStamps => {
+            "`shared_first_tokens` above 0 while the client was late: `loop_lag_max_ms`, or p99 of `loop_lag_ms` or of `first_token_delay_ms`. A read has the stamp of its last segment, so a first token that waited until later ones were there has a TTFT too large by up to that long. The reasons that tell of a late client then touch these numbers too"
+        }
+        ReasonId::FirstTokenDelay => {
+            "p99 of `first_token_delay_ms`, which is in no TTFT of a first token that was read alone"
+        }
         ReasonId::EventDelay => "p99 of `client_delay_ms`",
         ReasonId::Capacity => "`capacity_ratio`",
         ReasonId::RecordWaits => "`record_waits` / `attempts`",
@@ -70,18 +77,22 @@ const fn meaning(id: ReasonId) -> &'static str {
 fn limits(id: ReasonId) -> (String, String) {
     let shares = |limits: Limits| (percent(limits.caution), percent(limits.limited));
     let delays = |limits: DelayLimits, server: &str| {
-        let one = |ratio: f64, floor: f64| {
+        let one = |ratio: f64, floor: f64, ceiling: f64| {
             if ratio.is_infinite() {
-                "–".to_owned()
-            } else if ratio >= 1.0 {
-                format!("{ratio} × {server}, at least {floor} ms")
-            } else {
-                format!("{} of {server}, at least {floor} ms", percent(ratio))
+                return "–".to_owned();
             }
+            let most = if ceiling.is_infinite() {
+                String::new()
+            } else {
+                format!(", at most {ceiling} ms")
+            };
+            let share = if ratio >= 1.0 { format!("{ratio} ×") } else { percent(ratio) + " of" };
+            format!("{share} {server}, at least {floor} ms{most}")
         };
+        let DelayLimits { ratio, floor_ms, ceiling_ms } = limits;
         (
-            one(limits.ratio.caution, limits.floor_ms.caution),
-            one(limits.ratio.limited, limits.floor_ms.limited),
+            one(ratio.caution, floor_ms.caution, ceiling_ms.caution),
+            one(ratio.limited, floor_ms.limited, ceiling_ms.limited),
         )
     };
     let never = |caution: String| (caution, "–".to_owned());
@@ -95,6 +106,11 @@ fn limits(id: ReasonId) -> (String, String) {
             (both(kernel.0, user.0), both(kernel.1, user.1))
         }
         ReasonId::Stall => delays(STALL, "TTFT"),
+        ReasonId::SharedStamps => {
+            let (caution, limited) = delays(SHARED_STAMPS, "TTFT");
+            let relevant = percent(SHARED_STAMPS_RATIO);
+            (caution, format!("{limited}, with more than {relevant} of first tokens shared"))
+        }
         ReasonId::FirstTokenDelay => delays(FIRST_TOKEN_DELAY, "TTFT"),
         ReasonId::EventDelay => delays(EVENT_DELAY, "ITL"),
         ReasonId::Capacity => shares(CAPACITY_RATIO),
@@ -124,13 +140,13 @@ const fn advice(id: ReasonId) -> &'static str {
         ReasonId::Stall => {
             "look for what stopped the process: a suspended machine, a CPU limit, a full disk"
         }
-        ReasonId::FirstTokenDelay | ReasonId::EventDelay => {
+        ReasonId::SharedStamps | ReasonId::FirstTokenDelay | ReasonId::EventDelay => {
             "as for `loop_lag`; with `cpu_busy` beside it, as for that"
         }
         ReasonId::Capacity => "as for `cpu_busy`; `turnbench selfcheck` says what would help",
         ReasonId::RecordWaits => "a faster disk for `--run-dir`",
         ReasonId::UserStamps => {
-            "run the client on Linux; then the delay is measured and in no time"
+            "run the client on Linux; then the delay is measured, and in no time but those of `shared_stamps`"
         }
         ReasonId::ServerGap => {
             "measure beside the server, without the proxy: what remains is the server's HTTP front"

@@ -3,22 +3,23 @@
 //! Pure: from numbers already in the report. Limits stand in `thresholds`, what each reason is in
 //! `rules`, what to do about it in `guide`.
 
+mod evidence;
+mod finding;
 mod guide;
+mod lateness;
 mod reason;
 mod rules;
 mod thresholds;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use turnbench_model::Plan;
 
+pub(crate) use evidence::Evidence;
 pub(crate) use guide::push_guide;
 pub use reason::{Reason, ReasonId};
 
-use crate::{ClientTrust, Counts};
-
 /// How far a run's numbers can be trusted, and why not further.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The level of the weightiest reason.
     pub level: Level,
@@ -28,12 +29,11 @@ pub struct Verdict {
 
 /// How far a run's numbers can be trusted.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Nothing speaks against them.
-    #[default]
     Trustworthy,
     /// Some of them say less than they seem to.
     Caution,
@@ -50,18 +50,6 @@ impl Level {
             Self::ClientLimited => "client-limited",
         }
     }
-}
-
-/// What a verdict is made from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Evidence<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) counts: &'a Counts,
-    pub(crate) client: &'a ClientTrust,
-    /// Median of `ttft_raw_ms`; of `latency_ms` where answers were not streamed.
-    pub(crate) response_p50_ms: Option<f64>,
-    /// Median of `itl_ms`.
-    pub(crate) itl_p50_ms: Option<f64>,
 }
 
 impl Verdict {

@@ -38,6 +38,8 @@ pub enum ReasonId {
     LoopLag,
     /// The client stood still once.
     Stall,
+    /// First tokens have the stamp of later ones, and the client was late.
+    SharedStamps,
     /// First tokens lay in the kernel before they were read.
     FirstTokenDelay,
     /// Events lay in the kernel before they were read.
@@ -64,12 +66,13 @@ pub enum ReasonId {
 
 impl ReasonId {
     /// Every reason, in the order in which they are documented and shown.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Concurrency,
         Self::SendLateness,
         Self::CpuBusy,
         Self::LoopLag,
         Self::Stall,
+        Self::SharedStamps,
         Self::FirstTokenDelay,
         Self::EventDelay,
         Self::Capacity,
@@ -91,6 +94,7 @@ impl ReasonId {
             Self::CpuBusy => "cpu_busy",
             Self::LoopLag => "loop_lag",
             Self::Stall => "stall",
+            Self::SharedStamps => "shared_stamps",
             Self::FirstTokenDelay => "first_token_delay",
             Self::EventDelay => "event_delay",
             Self::Capacity => "capacity",
@@ -105,7 +109,8 @@ impl ReasonId {
         }
     }
 
-    /// Ids of the definitions that it touches.
+    /// Ids of the definitions that it touches. Those for a late client touch what
+    /// [`Self::SharedStamps`] does too where first tokens share stamps.
     pub const fn touches(self) -> &'static [&'static str] {
         match self {
             Self::Concurrency | Self::Capacity | Self::RecordWaits => {
@@ -115,6 +120,7 @@ impl ReasonId {
             Self::CpuBusy | Self::LoopLag | Self::Stall => {
                 &["ttft_intended_ms", "requests_per_sec", "output_tokens_per_sec"]
             }
+            Self::SharedStamps => &["ttft_ms", "ttft_raw_ms", "tpot_ms", "itl_ms"],
             Self::FirstTokenDelay => &["requests_per_sec"],
             Self::EventDelay => &["itl_ms", "requests_per_sec"],
             Self::UserStamps => &["ttft_ms", "ttft_raw_ms", "tpot_ms", "itl_ms", "latency_ms"],

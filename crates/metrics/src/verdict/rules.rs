@@ -1,12 +1,12 @@
 //! One function for each reason: `None` where there is nothing to say.
 
+use super::finding::{Finding, millis, ratio, share, tail};
+use super::lateness::{event_delay, first_token_delay, loop_lag, shared_stamps, stall};
 use super::thresholds::{
-    CAPACITY_RATIO, EVENT_DELAY, FAILED_RATIO, FIRST_TOKEN_DELAY, HELD_BACK, IDLE_RATIO,
-    KERNEL_STAMPED_RATIO, LOOP_LAG_KERNEL, LOOP_LAG_USER, Limits, RECORD_WAIT_RATIO, REQUESTS_MIN,
-    SERVER_GAP, STALL, TAIL_SAMPLES, THREAD_BUSY_RATIO, UNFINISHED_RATIO,
+    CAPACITY_RATIO, FAILED_RATIO, HELD_BACK, IDLE_RATIO, KERNEL_STAMPED_RATIO, RECORD_WAIT_RATIO,
+    REQUESTS_MIN, SERVER_GAP, THREAD_BUSY_RATIO, UNFINISHED_RATIO,
 };
 use super::{Evidence, Level, Reason, ReasonId};
-use crate::Describe;
 
 /// A reason, where the evidence gives one.
 pub(super) type Rule = fn(&Evidence<'_>) -> Option<Reason>;
@@ -18,6 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     cpu_busy,
     loop_lag,
     stall,
+    shared_stamps,
     first_token_delay,
     event_delay,
     capacity,
@@ -31,38 +32,9 @@ pub(super) const RULES: &[Rule] = &[
     interrupted,
 ];
 
-/// What was measured, and the limit that it is beyond.
-struct Finding {
-    level: Level,
-    value: f64,
-    threshold: f64,
-}
-
-impl Finding {
-    /// Holds a value against its limits.
-    fn of(value: f64, limits: Limits) -> Option<Self> {
-        if value > limits.limited {
-            Some(Self { level: Level::ClientLimited, value, threshold: limits.limited })
-        } else {
-            Self::caution(value, limits.caution)
-        }
-    }
-
-    /// A value that is worth a caution at most.
-    fn caution(value: f64, threshold: f64) -> Option<Self> {
-        (value > threshold).then_some(Self { level: Level::Caution, value, threshold })
-    }
-
-    fn reason(self, id: ReasonId, unit: &str, text: String) -> Reason {
-        let Self { level, value, threshold } = self;
-        let touches = id.touches().iter().map(|&touched| touched.to_owned()).collect();
-        Reason { id, level, text, value, threshold, unit: unit.to_owned(), touches }
-    }
-}
-
 fn concurrency(evidence: &Evidence<'_>) -> Option<Reason> {
-    // Pauses that were asked for are no fault: after each answer, and before a retry.
-    let pauses = evidence.plan.load.request_rate > 0.0 || evidence.counts.requests.retries > 0;
+    // Pauses that were asked for are no fault. (Those before retries are not in the ratio.)
+    let pauses = evidence.plan.load.request_rate > 0.0;
     let client = evidence.client;
     let idle = 1.0 - client.in_flight_ratio.filter(|_| !pauses)?;
     let finding = Finding::of(idle, IDLE_RATIO)?;
@@ -105,71 +77,6 @@ fn cpu_busy(evidence: &Evidence<'_>) -> Option<Reason> {
         evidence.plan.client.threads,
     );
     Some(finding.reason(ReasonId::CpuBusy, "0..1", text))
-}
-
-fn loop_lag(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (lag, percentile) = tail(&evidence.client.loop_lag_ms)?;
-    let kernel = evidence.kernel_stamps();
-    let (limits, against) = if kernel {
-        (LOOP_LAG_KERNEL.against(evidence.response_ms()), evidence.response_text())
-    } else {
-        match evidence.itl_p50_ms {
-            Some(itl) => (LOOP_LAG_USER.against(itl), format!("a median ITL of {}", millis(itl))),
-            None => (LOOP_LAG_USER.against(evidence.response_ms()), evidence.response_text()),
-        }
-    };
-    let finding = Finding::of(lag, limits)?;
-    let stamps = if kernel { "" } else { ", and its own stamps as late" };
-    let text = format!(
-        "the client came {} late to what was due ({percentile}; limit {}, against {against}){stamps}",
-        millis(lag),
-        millis(finding.threshold),
-    );
-    let mut reason = finding.reason(ReasonId::LoopLag, "ms", text);
-    if !kernel {
-        reason.touches.extend(ReasonId::UserStamps.touches().iter().map(|&id| id.to_owned()));
-    }
-    Some(reason)
-}
-
-fn stall(evidence: &Evidence<'_>) -> Option<Reason> {
-    let lag = evidence.client.loop_lag_max_ms?;
-    let limits = STALL.against(evidence.response_ms());
-    let finding = Finding::caution(lag, limits.caution)?;
-    let text = format!(
-        "a thread of the client stood still for {} at worst (limit {})",
-        millis(lag),
-        millis(finding.threshold),
-    );
-    Some(finding.reason(ReasonId::Stall, "ms", text))
-}
-
-fn first_token_delay(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (delay, percentile) = tail(&evidence.client.first_token_delay_ms)?;
-    let limits = FIRST_TOKEN_DELAY.against(evidence.response_ms());
-    let finding = Finding::caution(delay, limits.caution)?;
-    let text = format!(
-        "first tokens were read {} after their arrival ({percentile}; limit {}, against {}): the kernel's \
-         stamps keep that out of TTFT, but the client is near its limit",
-        millis(delay),
-        millis(finding.threshold),
-        evidence.response_text(),
-    );
-    Some(finding.reason(ReasonId::FirstTokenDelay, "ms", text))
-}
-
-fn event_delay(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (delay, percentile) = tail(&evidence.client.client_delay_ms)?;
-    let itl = evidence.itl_p50_ms?;
-    let finding = Finding::caution(delay, EVENT_DELAY.against(itl).caution)?;
-    let text = format!(
-        "events were read {} after their arrival ({percentile}; limit {}, against a median ITL of {}), so \
-         that several waited at a time",
-        millis(delay),
-        millis(finding.threshold),
-        millis(itl),
-    );
-    Some(finding.reason(ReasonId::EventDelay, "ms", text))
 }
 
 fn capacity(evidence: &Evidence<'_>) -> Option<Reason> {
@@ -215,9 +122,16 @@ fn server_gap(evidence: &Evidence<'_>) -> Option<Reason> {
     let gap = evidence.client.server_gap_ms.percentile(50.0)?;
     let limits = SERVER_GAP.against(evidence.response_ms());
     let finding = Finding::caution(gap, limits.caution)?;
-    // What the kernel stamped holds none of the client's delay; else its lag bounds it.
-    let is_clients = !evidence.kernel_stamps()
-        && tail(&evidence.client.loop_lag_ms).is_none_or(|(lag, _)| lag > gap / 2.0);
+    // A stamp of the kernel's that is a first token's own holds none of the client's delay; in the
+    // others its lag bounds it.
+    let lag = if !evidence.kernel_stamps() {
+        tail(&evidence.client.loop_lag_ms).map_or(f64::INFINITY, |(lag, _)| lag)
+    } else if evidence.shared_ratio().is_some_and(|ratio| ratio >= 0.5) {
+        evidence.client.loop_lag_max_ms.unwrap_or(f64::INFINITY)
+    } else {
+        0.0
+    };
+    let is_clients = lag > gap / 2.0;
     let whose = if is_clients {
         "the client's own delay may be part of it"
     } else {
@@ -286,53 +200,4 @@ fn interrupted(evidence: &Evidence<'_>) -> Option<Reason> {
     let finding = Finding::caution(f64::from(u8::from(evidence.counts.interrupted)), 0.0)?;
     let text = "the run was cut short before its end".to_owned();
     Some(finding.reason(ReasonId::Interrupted, "", text))
-}
-
-impl Evidence<'_> {
-    /// What the server took, in ms; 0 when no answer came, so that only floors count.
-    fn response_ms(&self) -> f64 {
-        self.response_p50_ms.unwrap_or(0.0)
-    }
-
-    fn response_text(&self) -> String {
-        let what = if self.plan.request.stream { "TTFT" } else { "latency" };
-        match self.response_p50_ms {
-            Some(response) => format!("a median {what} of {}", millis(response)),
-            None => format!("no {what}"),
-        }
-    }
-
-    /// Whether times come from the kernel. Without any first token there is nothing to be late.
-    fn kernel_stamps(&self) -> bool {
-        self.client.kernel_stamped_ratio.is_none_or(|ratio| ratio >= KERNEL_STAMPED_RATIO)
-    }
-}
-
-/// What the slowest took, and the percentile that says so: the 99th, or the 90th where there are
-/// too few samples for it, lest one hiccup judge a short run.
-fn tail(describe: &Describe) -> Option<(f64, &'static str)> {
-    let (percent, name) =
-        if describe.count >= TAIL_SAMPLES { (99.0, "p99") } else { (90.0, "p90") };
-    Some((describe.percentile(percent)?, name))
-}
-
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// Milliseconds with about three significant digits.
-fn millis(value: f64) -> String {
-    if value >= 100.0 {
-        format!("{value:.0} ms")
-    } else if value >= 10.0 {
-        format!("{value:.1} ms")
-    } else {
-        format!("{value:.2} ms")
-    }
-}
-
-/// A share as a percentage, with a decimal where there is one to show.
-fn share(ratio: f64) -> String {
-    let text = format!("{:.1}", ratio * 100.0);
-    format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }

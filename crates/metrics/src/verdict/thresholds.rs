@@ -8,21 +8,30 @@ pub(super) struct Limits {
 }
 
 /// A delay is held against a time that the server took; below the floor it is never worth a word,
-/// however fast the server.
+/// however fast the server, and above the ceiling always, however slow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct DelayLimits {
     /// As a share of the server's time.
     pub(super) ratio: Limits,
     /// In ms.
     pub(super) floor_ms: Limits,
+    /// In ms.
+    pub(super) ceiling_ms: Limits,
 }
+
+/// For what has no limit but a share of the server's time.
+const NO_CEILING: Limits = Limits { caution: f64::INFINITY, limited: f64::INFINITY };
 
 impl DelayLimits {
     /// The limits in ms against a server that took `server_ms`.
     pub(super) fn against(self, server_ms: f64) -> Limits {
         Limits {
-            caution: (self.ratio.caution * server_ms).max(self.floor_ms.caution),
-            limited: (self.ratio.limited * server_ms).max(self.floor_ms.limited),
+            caution: (self.ratio.caution * server_ms)
+                .max(self.floor_ms.caution)
+                .min(self.ceiling_ms.caution),
+            limited: (self.ratio.limited * server_ms)
+                .max(self.floor_ms.limited)
+                .min(self.ceiling_ms.limited),
         }
     }
 }
@@ -46,53 +55,85 @@ pub(super) const IDLE_RATIO: Limits = Limits { caution: 0.1, limited: 0.5 };
 pub(super) const HELD_BACK: DelayLimits = DelayLimits {
     ratio: Limits { caution: 0.1, limited: 1.0 },
     floor_ms: Limits { caution: 2.0, limited: 20.0 },
+    ceiling_ms: NO_CEILING,
 };
 
 /// p99 of the time for which first tokens lay in the kernel, against the median TTFT.
 ///
-/// The kernel's stamp keeps it out of every time, so that alone it never makes a run
-/// client-limited; it shows how near the client is to its limit. 5 ms is what a busy but healthy
-/// scheduler does to a process now and then.
+/// The kernel's stamp keeps it out of the times of a first token that was read alone, so that alone
+/// it never makes a run client-limited; it shows how near the client is to its limit. What it does to
+/// first tokens that waited until the next one was there is `SHARED_STAMPS`. 5 ms is what a busy but
+/// healthy scheduler does to a process now and then.
 pub(super) const FIRST_TOKEN_DELAY: DelayLimits = DelayLimits {
     ratio: Limits { caution: 0.1, limited: f64::INFINITY },
     floor_ms: Limits { caution: 5.0, limited: f64::INFINITY },
+    ceiling_ms: NO_CEILING,
 };
 
 /// p99 of the time for which events lay in the kernel, against the median ITL.
 ///
-/// Once an event is read after the next one arrived, events queue up in front of the client. Its
-/// numbers still come from the kernel, but where two arrive in one read they share a stamp.
+/// Once an event is read after the next one arrived, events queue up in front of the client, and
+/// all that one read finds have the stamp of the last: the gaps between them are lost, and the last
+/// one's delay is all that is known. What that does to first tokens is `SHARED_STAMPS`.
 pub(super) const EVENT_DELAY: DelayLimits = DelayLimits {
     ratio: Limits { caution: 1.0, limited: f64::INFINITY },
     floor_ms: Limits { caution: 5.0, limited: f64::INFINITY },
+    ceiling_ms: NO_CEILING,
 };
+
+/// Lags of the event loops that are always said; the reason is beside [`LOOP_LAG_KERNEL`].
+const LOOP_LAG_CEILING_MS: Limits = Limits { caution: 50.0, limited: 1_000.0 };
 
 /// p99 of the event loops' lag, against the median TTFT, where the kernel stamps.
 ///
-/// The lag then delays sends only. Up to 1.1 ms is the timer's own grain.
+/// The lag then delays sends, and the stamps of what waits with later bytes (`SHARED_STAMPS` judges
+/// first tokens). Up to 1.1 ms is the timer's own grain. Beyond 50 ms at one time in a hundred several
+/// tokens of any usual server wait, however long its prompts take; a second is as long as whole
+/// answers.
 pub(super) const LOOP_LAG_KERNEL: DelayLimits = DelayLimits {
     ratio: Limits { caution: 0.2, limited: 1.0 },
     floor_ms: Limits { caution: 5.0, limited: 50.0 },
+    ceiling_ms: LOOP_LAG_CEILING_MS,
 };
 
 /// p99 of the event loops' lag, against the median ITL (TTFT where there is none), where the
 /// client stamps by itself.
 ///
 /// The lag is then inside every time: at half an ITL gaps are off by half, at five ITLs they say
-/// more about the client than about the server.
+/// more about the client than about the server. The ceilings are those of `LOOP_LAG_KERNEL`.
 pub(super) const LOOP_LAG_USER: DelayLimits = DelayLimits {
     ratio: Limits { caution: 0.5, limited: 5.0 },
     floor_ms: Limits { caution: 3.0, limited: 20.0 },
+    ceiling_ms: LOOP_LAG_CEILING_MS,
 };
 
 /// The single worst lag of an event loop, against the median TTFT.
 ///
 /// One stall is in no p99 of a long run, but everything in flight stood still with it. 100 ms is
-/// far beyond what a scheduler does to a thread that has a core.
+/// far beyond what a scheduler does to a thread that has a core; a quarter of a second is always
+/// said, for it is in what was in flight whatever the median.
 pub(super) const STALL: DelayLimits = DelayLimits {
     ratio: Limits { caution: 1.0, limited: f64::INFINITY },
     floor_ms: Limits { caution: 100.0, limited: f64::INFINITY },
+    ceiling_ms: Limits { caution: 250.0, limited: f64::INFINITY },
 };
+
+/// How late the client was (the worst lag of its loops, or p99 of the lag or of the first tokens'
+/// delay), against the median TTFT, where first tokens share the stamp of later ones.
+///
+/// The stamp of a read is that of its last segment, so that the TTFT of a first token that waited
+/// until later ones were there is too large, by at most as long as it waited. A tenth of the TTFT is
+/// what `HELD_BACK` takes for relevant; half of that is worth a word. The floors are beyond the timers'
+/// grain and what a healthy scheduler does.
+pub(super) const SHARED_STAMPS: DelayLimits = DelayLimits {
+    ratio: Limits { caution: 0.05, limited: 0.1 },
+    floor_ms: Limits { caution: 2.0, limited: 5.0 },
+    ceiling_ms: NO_CEILING,
+};
+
+/// Share of first tokens with such a stamp beyond which the client made the TTFT: then p99 is among
+/// them. Fewer are worth a caution.
+pub(super) const SHARED_STAMPS_RATIO: f64 = 0.01;
 
 /// CPU share of the client's busiest thread.
 ///
@@ -139,4 +180,5 @@ pub(super) const UNFINISHED_RATIO: f64 = 0.1;
 pub(super) const SERVER_GAP: DelayLimits = DelayLimits {
     ratio: Limits { caution: 0.2, limited: f64::INFINITY },
     floor_ms: Limits { caution: 2.0, limited: f64::INFINITY },
+    ceiling_ms: NO_CEILING,
 };

@@ -75,17 +75,26 @@ fn receiving(client: &ClientTrust, streamed: bool) -> String {
         0 => String::new(),
         _ => format!("bytes read {}, ", tail(&client.client_delay_ms, "after arrival")),
     };
+    let shared = match client.shared_first_tokens {
+        0 => String::new(),
+        shared => format!(
+            "; {} of {} first tokens share a stamp with later ones, so that their TTFT may be too large \
+             by as long as the client was late",
+            grouped(shared),
+            grouped(client.first_tokens),
+        ),
+    };
     match client.kernel_stamped_ratio {
         None => format!("{read}no {stamped}"),
-        Some(ratio) if ratio >= 1.0 && read.is_empty() => {
-            format!("the kernel stamped every {stamped}")
+        Some(ratio) if ratio >= 1.0 && (read.is_empty() || !shared.is_empty()) => {
+            format!("{read}the kernel stamped every {stamped}{shared}")
         }
         Some(ratio) if ratio >= 1.0 => {
             format!("{read}which no {time} contains: the kernel stamped every {stamped}")
         }
         Some(ratio) if ratio > 0.0 => format!(
             "{read}the kernel stamped {:.0} % of {stamped}s, the others contain the client's \
-             own delay",
+             own delay{shared}",
             (ratio * 100.0).clamp(1.0, 99.0)
         ),
         Some(_) => format!(
