@@ -29,24 +29,33 @@ const REQUESTS: u32 = 120;
 #[test]
 fn a_quiet_run_is_not_the_clients() {
     let _alone = alone();
-    let replay = Replay::new(&["--raw-speed", "--ttft-ms", "60", "--itl-ms", "20"], REQUESTS);
-    let judged = replay.run(&["-p", "8"], 5);
-    assert_ne!(judged.level(), "client-limited", "{judged:?}");
-    for id in [
-        "concurrency",
-        "cpu_busy",
-        "record_waits",
-        "user_stamps",
-        "few_requests",
-        "failed_requests",
-        "cut_requests",
-        "unfinished_conversations",
-        "interrupted",
-        "server_gap",
-        "capacity",
-    ] {
-        assert!(!judged.has(id), "{id}: {judged:?}");
+    let run = || {
+        let paced = ["--raw-speed", "--ttft-ms", "120", "--itl-ms", "30"];
+        Replay::new(&paced, REQUESTS).run(&["-p", "8"], 5)
+    };
+    // Others on the machine may make a run anything but quiet, though hardly three.
+    let mut judged = run();
+    for _ in 0..2 {
+        if judged.level() == "client-limited" {
+            judged = run();
+        }
     }
+    // A shared machine may come late to anything, and says so; more than a word it is not.
+    for reason in judged.reasons() {
+        assert_ne!(reason["level"], "client-limited", "{judged:?}");
+        let id = reason["id"].as_str().expect("a name");
+        let of_the_machine = [
+            "send_lateness",
+            "loop_lag",
+            "stall",
+            "shared_stamps",
+            "first_token_delay",
+            "event_delay",
+        ];
+        assert!(of_the_machine.contains(&id), "{judged:?}");
+    }
+    assert_eq!(judged.level() == "trustworthy", judged.reasons().is_empty(), "{judged:?}");
+    assert_eq!(judged.claims_exact_ttfts(), judged.has_exact_ttfts(), "{}", judged.stdout);
     assert!(judged.stdout.contains("\nverdict        "), "{}", judged.stdout);
 }
 
@@ -76,6 +85,35 @@ fn a_client_that_stands_still_says_so() {
     let stall = judged.reason("stall");
     assert!(stall["value"].as_f64() > stall["threshold"].as_f64(), "{stall}");
     assert!(judged.has("event_delay"), "{judged:?}");
+}
+
+#[test]
+fn a_ttft_that_a_stopped_client_made_is_named() {
+    let _alone = alone();
+    let paced = ["--raw-speed", "--ttft-ms", "200", "--itl-ms", "10", "--truth", "truth.jsonl"];
+    let replay = Replay::new(&paced, REQUESTS);
+    let mut running = replay.start(&["-p", "8", "--send-conversation-id"], 10);
+    running.wait_for_a_record();
+    // The first clients have just sent their second request.
+    running.stand_still(Duration::from_millis(600));
+    let judged = running.end();
+    let true_ttfts = replay.end_with_truth();
+    let wrong_ms = judged.ttfts_ms().map(|(id, ttft_ms)| ttft_ms - true_ttfts[&id]);
+    // A busy machine is some ms off by itself; those that waited are off by up to 400.
+    let wrong = wrong_ms.filter(|&wrong_ms| wrong_ms > 50.0).count() as u64;
+    let shared = judged.report["client"]["shared_first_tokens"].as_u64().expect("a count");
+    assert!(wrong <= shared, "{wrong} of {shared}: {judged:?}");
+    assert_eq!(judged.claims_exact_ttfts(), judged.has_exact_ttfts(), "{}", judged.stdout);
+    if wrong > 0 {
+        let reason = judged.reason("shared_stamps");
+        for reason in [reason, judged.reason("stall")] {
+            let touches = reason["touches"].as_array().expect("a list");
+            assert!(touches.contains(&"ttft_ms".into()), "{reason}");
+        }
+        assert!(reason["value"].as_f64() > Some(400.0), "{reason}");
+    }
+    // More than one in a hundred is in the p99.
+    assert!(wrong <= 1 || judged.level() == "client-limited", "{wrong}: {judged:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `turnbench run` against `turnbench serve`, and what the report says of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use super::support::bin::root;
 use super::support::case::plain;
-use super::support::served::Served;
+use super::support::served::{Served, truth};
 
 /// Longest wait for anything, so that a failing test ends.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -47,6 +48,17 @@ impl Replay {
 
     pub(crate) fn server_address(&self) -> String {
         self.server.url.trim_start_matches("http://").to_owned()
+    }
+
+    /// Ends the server, whose truth is in `truth.jsonl`: TTFTs in ms by conversation.
+    pub(crate) fn end_with_truth(self) -> BTreeMap<String, f64> {
+        self.server.interrupt();
+        let ttft = |line: Value| {
+            let at = |field: &str| line[field].as_u64().expect("a time");
+            let id = line["x_session_id"].as_str().expect("an id").to_owned();
+            (id, (at("first_token_unix_ns") - at("received_unix_ns")) as f64 / 1e6)
+        };
+        truth(&self.folder.path().join("truth.jsonl")).into_iter().map(ttft).collect()
     }
 
     /// Runs with answers of so many tokens.
@@ -123,7 +135,10 @@ impl Running<'_> {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
         let report = std::fs::read(self.folder.join("run/report.json")).unwrap();
-        Judged::of(serde_json::from_slice(&report).unwrap(), text(output.stdout))
+        let records = std::fs::read_to_string(self.folder.join("run/records.jsonl")).unwrap();
+        let records = records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let report = serde_json::from_slice(&report).unwrap();
+        Judged { records, ..Judged::of(report, text(output.stdout)) }
     }
 }
 
@@ -153,6 +168,7 @@ pub(crate) fn one_core() -> CpuSet {
 pub(crate) struct Judged {
     pub(crate) report: Value,
     pub(crate) stdout: String,
+    records: Vec<Value>,
 }
 
 impl std::fmt::Debug for Judged {
@@ -163,7 +179,7 @@ impl std::fmt::Debug for Judged {
 
 impl Judged {
     pub(crate) fn of(report: Value, stdout: String) -> Self {
-        Self { report, stdout }
+        Self { report, stdout, records: Vec::new() }
     }
 
     pub(crate) fn level(&self) -> &str {
@@ -179,8 +195,36 @@ impl Judged {
         self.find(id).unwrap_or_else(|| panic!("no {id}: {self:?}"))
     }
 
+    pub(crate) fn reasons(&self) -> &[Value] {
+        self.report["verdict"]["reasons"].as_array().expect("reasons")
+    }
+
+    /// TTFTs as recorded, in ms, by conversation; without those of requests that were stamped as sent
+    /// when the client was stopped, and handed to the kernel after that.
+    pub(crate) fn ttfts_ms(&self) -> impl Iterator<Item = (String, f64)> {
+        self.records.iter().filter_map(|record| {
+            let stamps = &record["stamps"];
+            let at = |stamp: &Value| stamp.as_u64().expect("a time") as f64 / 1e6;
+            let sent_ms = at(&stamps["sent_ns"]);
+            let id = record["conversation_id"].as_str().expect("an id").to_owned();
+            let ttft_ms = at(&stamps["first_token"]["at_ns"]) - sent_ms;
+            (at(&stamps["written_ns"]) - sent_ms < 50.0).then_some((id, ttft_ms))
+        })
+    }
+
+    /// Whether it was printed that the client is in no TTFT.
+    pub(crate) fn claims_exact_ttfts(&self) -> bool {
+        let words: Vec<&str> = self.stdout.split_whitespace().collect();
+        words.join(" ").contains("which no TTFT contains")
+    }
+
+    /// Whether the kernel stamped every first token, and none together with later ones.
+    pub(crate) fn has_exact_ttfts(&self) -> bool {
+        let client = &self.report["client"];
+        client["kernel_stamped_ratio"] == 1.0 && client["shared_first_tokens"] == 0
+    }
+
     fn find(&self, id: &str) -> Option<&Value> {
-        let reasons = self.report["verdict"]["reasons"].as_array().expect("reasons");
-        reasons.iter().find(|reason| reason["id"] == id)
+        self.reasons().iter().find(|reason| reason["id"] == id)
     }
 }
