@@ -172,6 +172,10 @@ fn a_report_survives_its_serialised_form() {
     let report = build(&[completed("a", 1, 100, 50, Some(0)), completed("a", 2, 317, 20, None)]);
     let text = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<RunReport>(&text).unwrap(), report);
+    let mut unjudged = serde_json::to_value(&report).unwrap();
+    unjudged.as_object_mut().unwrap().remove("verdict");
+    let error = serde_json::from_value::<RunReport>(unjudged).unwrap_err().to_string();
+    assert!(error.contains("missing field `verdict`"), "{error}");
 }
 
 #[test]
