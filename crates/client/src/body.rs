@@ -111,7 +111,7 @@ impl ConversationBody {
         self.style
     }
 
-    /// The text so far. A [`RequestTail`] completes it.
+    /// The text so far. A [`RequestTail`](crate::RequestTail) completes it.
     pub fn history(&self) -> &[u8] {
         &self.bytes
     }

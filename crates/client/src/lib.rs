@@ -65,6 +65,7 @@ mod response;
 mod server_info;
 mod server_tokenizer;
 mod session;
+mod stream_end;
 mod timer;
 mod tls;
 

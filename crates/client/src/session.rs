@@ -1,12 +1,11 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use memchr::memmem::Finder;
 use tokio::io::ReadBuf;
 use turnbench_model::{Clock, Nanos, OpenedConnection, Received, StampSource, Stamps};
 
@@ -15,6 +14,7 @@ use crate::connection::{Connection, Connector};
 use crate::error::TransportError;
 use crate::http1::{Body, ResponseHead, ResponseReader};
 use crate::response::RawResponse;
+use crate::stream_end::says_done;
 
 /// Bytes of one socket read at most.
 const READ_BYTES_MAX: usize = 64 * 1024;
@@ -28,12 +28,8 @@ const SINK_BYTES: usize = 12 * 1024;
 const STALE_WITHIN: Nanos = Nanos::from_millis(100);
 /// How long the end of the body may follow `[DONE]`; everything has been said by then.
 const END_AFTER_DONE: Duration = Duration::from_secs(1);
-/// What the last event of a stream says.
-const DONE: &[u8] = b"[DONE]";
 /// Slices of a request at most.
 const SLICES_MAX: usize = 8;
-
-static DONE_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DONE));
 
 thread_local! {
     /// The read buffer of all connections of a thread; in use only while one of them is polled.
@@ -362,24 +358,6 @@ impl Attempt {
 /// That long from now, on the runtime's clock.
 fn after(span: Duration) -> tokio::time::Instant {
     tokio::time::sleep(span).deadline()
-}
-
-/// Whether the end of a body, of which `known_len` bytes were known before, has the last event of a
-/// stream; comments may follow it.
-fn says_done(body: &[u8], known_len: usize) -> bool {
-    const LOOK_BACK: usize = 256;
-    // Nearly every read is ruled out by one look at its own bytes.
-    let news = &body[known_len.saturating_sub(DONE.len() - 1).min(body.len())..];
-    if DONE_FINDER.find(news).is_none() {
-        return false;
-    }
-    let tail = &body[body.len().saturating_sub(LOOK_BACK)..];
-    let mut lines = tail.split(|byte| matches!(byte, b'\n' | b'\r'));
-    // The first piece may be the end of a line whose beginning is not in sight.
-    let whole = tail.len() == body.len() || lines.next().is_some();
-    whole
-        && lines
-            .any(|line| line.strip_prefix(b"data:").is_some_and(|data| data.trim_ascii() == DONE))
 }
 
 /// Writes all slices, in as few calls as the kernel allows.
