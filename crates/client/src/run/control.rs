@@ -70,3 +70,27 @@ impl Control {
         &self.news
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use turnbench_load::{ConversationShape, Driver};
+    use turnbench_model::{Compat, LoadPlan, Sampling};
+
+    /// One client with one turn to send.
+    pub(crate) fn driver() -> Driver {
+        let plan = LoadPlan {
+            num_clients: 1,
+            max_active_conversations: 1,
+            max_num_requests: None,
+            max_turns: None,
+            early_stop: false,
+            request_rate: 0.0,
+            max_retries: 0,
+            sampling: Sampling::RoundRobin,
+            warmup_step: false,
+            seed: 0,
+            compat: Compat::None,
+        };
+        Driver::new(&plan, vec![ConversationShape::plain(1)]).unwrap()
+    }
+}

@@ -54,28 +54,10 @@ mod tests {
     use std::pin::pin;
 
     use futures_util::future::{Either, select};
-    use turnbench_load::{ConversationShape, Driver};
-    use turnbench_model::{Compat, LoadPlan, Sampling};
 
     use super::Relay;
     use crate::run::Control;
-
-    fn driver() -> Driver {
-        let plan = LoadPlan {
-            num_clients: 1,
-            max_active_conversations: 1,
-            max_num_requests: None,
-            max_turns: None,
-            early_stop: false,
-            request_rate: 0.0,
-            max_retries: 0,
-            sampling: Sampling::RoundRobin,
-            warmup_step: false,
-            seed: 0,
-            compat: Compat::None,
-        };
-        Driver::new(&plan, vec![ConversationShape::plain(1)]).unwrap()
-    }
+    use crate::run::control::tests::driver;
 
     /// Runs `client` on a shard whose relay passes on.
     fn on_shard(relay: &Relay, control: &Control, client: impl Future<Output = ()>) {

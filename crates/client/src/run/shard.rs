@@ -190,29 +190,12 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
 
-    use turnbench_load::Driver;
-    use turnbench_model::{Compat, LoadPlan, MonotonicClock, Sampling};
+    use turnbench_model::MonotonicClock;
 
     use super::Shard;
     use crate::run::Control;
+    use crate::run::control::tests::driver;
     use crate::{BasePath, Connector, Endpoint, TlsOptions};
-
-    fn driver() -> Driver {
-        let plan = LoadPlan {
-            num_clients: 1,
-            max_active_conversations: 1,
-            max_num_requests: None,
-            max_turns: None,
-            early_stop: false,
-            request_rate: 0.0,
-            max_retries: 0,
-            sampling: Sampling::RoundRobin,
-            warmup_step: false,
-            seed: 0,
-            compat: Compat::None,
-        };
-        Driver::new(&plan, Vec::new()).unwrap()
-    }
 
     #[test]
     fn connections_are_opened_unless_the_run_is_stopped() {

@@ -2,82 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod runs;
+mod shared_stamps;
+#[path = "../support/mod.rs"]
 mod support;
 
-use support::records::{build_as, completed, failed, plan};
-use turnbench_metrics::{
-    Capacity, ConversationCounts, Environment, Level, Reason, ReasonId, RunFacts, RunReport,
-};
-use turnbench_model::{
-    FailureKind, Nanos, Plan, Received, RequestRecord, ServerTimes, ShardFacts, StampSource,
-};
-
-/// 120 requests of 4 clients one after another, of a healthy run: 50 ms to the first token, ten
-/// tokens at 10 ms, read 20 µs after their arrival.
-fn healthy() -> Vec<RequestRecord> {
-    let request = |index: u32| {
-        let (client, round) = (index % 4, u64::from(index / 4));
-        let mut record = completed("a", 1, 1_000 + round * 145, 50, None);
-        record.client = client;
-        record.conversation = index;
-        record.stamps.intended_ns = record.stamps.sent_ns.unwrap() - Nanos(80_000);
-        record.stamps.built_ns = record.stamps.sent_ns;
-        late(&mut record, Nanos(20_000));
-        record
-    };
-    (0..120).map(request).collect()
-}
-
-/// Has the kernel stamp everything, and the client read it so much later.
-fn late(record: &mut RequestRecord, delay: Nanos) {
-    let first = record.stamps.first_token.unwrap();
-    record.stamps.first_token =
-        Some(Received { read_ns: first.at_ns + delay, source: StampSource::Kernel, ..first });
-    record.answer.chunk_delays_ns = vec![delay; record.answer.chunks_ns.len()];
-}
-
-fn report_of(
-    plan: &Plan,
-    records: &[RequestRecord],
-    facts: RunFacts,
-    own: &Environment,
-) -> RunReport {
-    let total = records.len() as u64;
-    let conversations = match facts.conversations.total {
-        0 => ConversationCounts { total, finished: total, ..Default::default() },
-        _ => facts.conversations,
-    };
-    build_as(plan, records, own, &RunFacts { conversations, ..facts })
-}
-
-fn report(records: &[RequestRecord], facts: RunFacts) -> RunReport {
-    let mut plan = plan();
-    plan.load.num_clients = 4;
-    report_of(&plan, records, facts, &Environment::default())
-}
-
-/// The only reason there is.
-fn only(report: &RunReport, id: ReasonId, level: Level) -> Reason {
-    let verdict = &report.verdict;
-    assert_eq!(verdict.level, level, "{verdict:?}");
-    assert_eq!(verdict.reasons.iter().map(|reason| reason.id).collect::<Vec<_>>(), [id]);
-    assert!(!verdict.reasons[0].touches.is_empty());
-    verdict.reasons[0].clone()
-}
-
-fn shard(busy: f64, lags_ms: &[u64]) -> RunFacts {
-    let wall = Nanos::from_millis(4_000);
-    RunFacts {
-        shards: vec![ShardFacts {
-            wall_ns: wall,
-            cpu_ns: Some(Nanos((wall.0 as f64 * busy) as u64)),
-            loop_lags_ns: lags_ms.iter().copied().map(Nanos::from_millis).collect(),
-            loop_lag_max_ns: Nanos::from_millis(lags_ms.iter().copied().max().unwrap_or(0)),
-            ..ShardFacts::default()
-        }],
-        ..RunFacts::default()
-    }
-}
+use runs::{healthy, late, only, report, report_of, shard};
+use support::records::{completed, failed, plan};
+use turnbench_metrics::{Capacity, ConversationCounts, Environment, Level, ReasonId, RunFacts};
+use turnbench_model::{FailureKind, Nanos, Received, RequestRecord, ServerTimes};
 
 #[test]
 fn a_healthy_run_is_trustworthy() {
@@ -203,132 +136,6 @@ fn late_sends_are_held_against_ttft_and_connections_are_not_counted() {
     assert_eq!(sent_late(60, 58).verdict.level, Level::Trustworthy);
 }
 
-/// The client comes to the first token once the second one is there, and finds both with one stamp.
-fn share(record: &mut RequestRecord) {
-    let answer = &mut record.answer;
-    answer.chunks_ns[0] = answer.chunks_ns[1];
-    record.stamps.first_token = record.stamps.first_token.map(|first| Received {
-        at_ns: first.at_ns + Nanos::from_millis(10),
-        read_ns: first.read_ns + Nanos::from_millis(10),
-        ..first
-    });
-}
-
-#[test]
-fn first_tokens_that_were_read_alone_are_never_worth_more_than_a_caution() {
-    let mut records = healthy();
-    for record in &mut records {
-        late(record, Nanos::from_millis(500));
-    }
-    let verdict = report(&records, RunFacts::default()).verdict;
-    let ids: Vec<ReasonId> = verdict.reasons.iter().map(|reason| reason.id).collect();
-    assert_eq!(ids, [ReasonId::FirstTokenDelay, ReasonId::EventDelay]);
-    assert_eq!(verdict.level, Level::Caution);
-    assert!(verdict.reasons[0].text.contains("keep that out of TTFT"), "{verdict:?}");
-    assert!(!verdict.reasons[0].touches.contains(&"ttft_ms".to_owned()), "{verdict:?}");
-}
-
-#[test]
-fn first_tokens_read_with_later_ones_by_a_late_client_are_the_clients() {
-    let mut records = healthy();
-    for record in &mut records {
-        late(record, Nanos::from_millis(6));
-        share(record);
-    }
-    // All share: there is no better median than their 60 ms.
-    let found = report(&records, RunFacts::default());
-    let shared = only(&found, ReasonId::SharedStamps, Level::Caution);
-    assert_eq!((shared.value, shared.threshold), (6.0, 3.0));
-
-    for record in &mut records {
-        late(record, Nanos::from_millis(9));
-    }
-    let verdict = report(&records, RunFacts::default()).verdict;
-    let [shared, delay] = &*verdict.reasons else { panic!("{verdict:?}") };
-    assert_eq!((shared.id, delay.id), (ReasonId::SharedStamps, ReasonId::FirstTokenDelay));
-    assert_eq!((shared.level, shared.threshold), (Level::ClientLimited, 6.0));
-    assert!(shared.text.starts_with("120 of 120 first tokens"), "{}", shared.text);
-    assert!(delay.touches.contains(&"ttft_ms".to_owned()), "{delay:?}");
-    assert!(!delay.text.contains("keep that out"), "{delay:?}");
-}
-
-#[test]
-fn a_stall_is_held_against_the_first_tokens_that_it_can_have_hit() {
-    let stalled = |shared_count: usize, clients_count: u32| {
-        let mut records = healthy();
-        records.iter_mut().take(shared_count).for_each(share);
-        let mut lags = vec![1; 400];
-        lags[7] = 300;
-        let mut facts = shard(0.2, &lags);
-        facts.shards[0].clients_count = clients_count;
-        report(&records, facts)
-    };
-    let limited = stalled(4, 4);
-    let verdict = &limited.verdict;
-    assert_eq!(verdict.level, Level::ClientLimited, "{verdict:?}");
-    let shared = verdict.reason(ReasonId::SharedStamps).unwrap();
-    assert_eq!((shared.value, shared.threshold), (300.0, 5.0));
-    for touched in ["ttft_ms", "ttft_raw_ms", "itl_ms", "tpot_ms"] {
-        assert!(shared.touches.contains(&touched.to_owned()), "{shared:?}");
-        let stall = verdict.reason(ReasonId::Stall).unwrap();
-        assert!(stall.touches.contains(&touched.to_owned()), "{stall:?}");
-    }
-    let client = &limited.client;
-    assert_eq!((client.first_tokens, client.shared_first_tokens), (120, 4));
-
-    // One of 120 is in no p99; and of a server that always writes two tokens at a time the one
-    // client of the stalled thread had one in flight.
-    for (shared_count, clients_count) in [(1, 4), (120, 1)] {
-        let verdict = stalled(shared_count, clients_count).verdict;
-        let shared = verdict.reason(ReasonId::SharedStamps).unwrap();
-        assert_eq!(shared.level, Level::Caution, "{shared:?}");
-    }
-}
-
-#[test]
-fn a_server_that_writes_several_tokens_at_a_time_is_not_the_clients() {
-    let mut records = healthy();
-    records.iter_mut().for_each(share);
-    let report = report(&records, shard(0.3, &[1; 40]));
-    assert_eq!(report.verdict.level, Level::Trustworthy, "{:?}", report.verdict);
-    assert_eq!(report.client.shared_first_tokens, 120);
-}
-
-#[test]
-fn limits_do_not_grow_with_a_ttft_that_the_client_made() {
-    let mut records = healthy();
-    for record in records.iter_mut().take(119) {
-        share(record);
-        record.stamps.first_token = record.stamps.first_token.map(|first| Received {
-            at_ns: first.at_ns + Nanos::from_millis(40),
-            read_ns: first.read_ns + Nanos::from_millis(40),
-            ..first
-        });
-    }
-    let found = report(&records, shard(0.3, &[40; 40]));
-    assert_eq!(found.metric("ttft_raw_ms").unwrap().percentile(50.0), Some(100.0));
-    let threshold = |id| found.verdict.reason(id).unwrap().threshold;
-    assert_eq!((threshold(ReasonId::SharedStamps), threshold(ReasonId::LoopLag)), (5.0, 10.0));
-}
-
-#[test]
-fn long_stalls_and_lags_are_told_however_slow_the_server() {
-    let slow: Vec<RequestRecord> = (0..120_u64)
-        .map(|index| {
-            let mut record = completed("a", 1, 1_000 + index * 10_145, 10_000, None);
-            late(&mut record, Nanos(20_000));
-            record
-        })
-        .collect();
-    let slow = |lags: &[u64]| report_of(&plan(), &slow, shard(0.2, lags), &Environment::default());
-    let mut lags = vec![1; 400];
-    lags[7] = 240;
-    assert_eq!(slow(&lags).verdict.level, Level::Trustworthy);
-    lags[7] = 260;
-    assert_eq!(only(&slow(&lags), ReasonId::Stall, Level::Caution).threshold, 250.0);
-    assert_eq!(only(&slow(&[60; 40]), ReasonId::LoopLag, Level::Caution).threshold, 50.0);
-}
-
 #[test]
 fn without_the_kernels_stamps_a_lag_is_inside_the_times() {
     let mut records = healthy();
@@ -393,7 +200,8 @@ fn a_gap_to_the_servers_own_ttft_is_not_the_clients() {
 #[test]
 fn what_is_missing_is_told() {
     let few = &healthy()[..40];
-    only(&report(few, RunFacts::default()), ReasonId::FewRequests, Level::Caution);
+    let reason = only(&report(few, RunFacts::default()), ReasonId::FewRequests, Level::Caution);
+    assert_eq!(reason.value, 40.0);
 
     let waits = |record_waits| RunFacts { record_waits, ..RunFacts::default() };
     only(&report(&healthy(), waits(1)), ReasonId::RecordWaits, Level::Caution);
@@ -421,5 +229,6 @@ fn what_is_missing_is_told() {
 
 #[test]
 fn a_run_in_which_nothing_was_sent_is_no_result() {
-    only(&report(&[], RunFacts::default()), ReasonId::FewRequests, Level::Caution);
+    let reason = only(&report(&[], RunFacts::default()), ReasonId::FewRequests, Level::Caution);
+    assert_eq!(reason.value, 0.0);
 }
