@@ -164,6 +164,12 @@ pub enum HttpError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// More interim responses came than allowed.
+    #[error("more than {limit_count} interim (1xx) responses before it")]
+    TooManyInterim {
+        /// The limit.
+        limit_count: u32,
+    },
     /// `Content-Length` is no number, or several differ.
     #[error("its content-length is not one number")]
     ContentLength,

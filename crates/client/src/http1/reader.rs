@@ -6,8 +6,10 @@ use crate::http1::chunked::ChunkedDecoder;
 use crate::http1::compression::Inflater;
 use crate::http1::head::{Framing, ResponseHead, parse_head};
 
-/// Longest response head, in bytes, including interim responses.
+/// Longest head, in bytes, of the response and of each interim one.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Most interim (1xx) responses before the response. Servers send one or two.
+const INTERIM_MAX: u32 = 16;
 /// Longest body, in bytes, also of one that is taken away while it comes.
 const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
 
@@ -32,6 +34,7 @@ const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub struct ResponseReader {
     state: State,
     head_bytes: Vec<u8>,
+    interim_count: u32,
     head: Option<ResponseHead>,
     head_received: Option<Received>,
     body: Body,
@@ -63,6 +66,7 @@ impl ResponseReader {
         Self {
             state: State::Head,
             head_bytes: Vec::new(),
+            interim_count: 0,
             head: None,
             head_received: None,
             body: Body::EMPTY,
@@ -150,8 +154,11 @@ impl ResponseReader {
     fn push_head(&mut self, bytes: &[u8], received: Received) -> Result<(), HttpError> {
         self.head_bytes.extend_from_slice(bytes);
         loop {
-            let Some((length, head, framing)) = parse_head(&self.head_bytes)? else {
-                if self.head_bytes.len() > HEAD_BYTES_MAX {
+            // No byte beyond the limit is looked at, so that the split of the bytes decides nothing.
+            let bytes_count = self.head_bytes.len();
+            let within = &self.head_bytes[..bytes_count.min(HEAD_BYTES_MAX)];
+            let Some((length, head, framing)) = parse_head(within)? else {
+                if bytes_count > HEAD_BYTES_MAX {
                     return Err(HttpError::HeadTooLong { limit_bytes: HEAD_BYTES_MAX });
                 }
                 return Ok(());
@@ -160,6 +167,10 @@ impl ResponseReader {
                 return Err(HttpError::SwitchingProtocols);
             }
             if head.status < 200 {
+                self.interim_count += 1;
+                if self.interim_count > INTERIM_MAX {
+                    return Err(HttpError::TooManyInterim { limit_count: INTERIM_MAX });
+                }
                 self.head_bytes.drain(..length);
                 continue;
             }

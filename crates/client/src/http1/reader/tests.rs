@@ -3,7 +3,7 @@ use std::io::Write;
 use proptest::prelude::*;
 use turnbench_model::{Nanos, Received};
 
-use super::ResponseReader;
+use super::{HEAD_BYTES_MAX, INTERIM_MAX, ResponseReader};
 use crate::error::{HttpError, TransportError};
 
 fn at(nanos: u64) -> Received {
@@ -96,6 +96,34 @@ fn what_is_not_http_is_an_error() {
     assert_eq!(push(brotli), Err(HttpError::ContentEncoding));
 }
 
+/// Whether a response with a head of `head_len` bytes is read, in pieces of that length.
+fn takes_head(head_len: usize, piece_len: usize) -> bool {
+    let (start, end) = ("HTTP/1.1 204 No Content\r\nx: ", "\r\n\r\n");
+    let wire = format!("{start}{}{end}", "y".repeat(head_len - start.len() - end.len()));
+    let mut reader = ResponseReader::new();
+    let error = wire.as_bytes().chunks(piece_len).find_map(|piece| reader.push(piece, at(0)).err());
+    let limit_bytes = HEAD_BYTES_MAX;
+    assert!(error.is_none() || error == Some(HttpError::HeadTooLong { limit_bytes }), "{error:?}");
+    assert_eq!(reader.is_done(), error.is_none());
+    error.is_none()
+}
+
+#[test]
+fn interim_responses_have_a_limit_in_number() {
+    for (count, is_taken) in [(INTERIM_MAX, true), (INTERIM_MAX + 1, false)] {
+        let interim = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count as usize);
+        let wire = interim + "HTTP/1.1 204 No Content\r\n\r\n";
+        for piece_len in [7, wire.len()] {
+            let mut reader = ResponseReader::new();
+            let mut pieces = wire.as_bytes().chunks(piece_len);
+            let error = pieces.find_map(|piece| reader.push(piece, at(0)).err());
+            let refused = HttpError::TooManyInterim { limit_count: INTERIM_MAX };
+            assert_eq!(error, (!is_taken).then_some(refused), "{count} in pieces of {piece_len}");
+            assert_eq!(reader.is_done(), is_taken);
+        }
+    }
+}
+
 #[test]
 fn compressed_bodies_are_decoded_read_by_read() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -108,6 +136,18 @@ fn compressed_bodies_are_decoded_read_by_read() {
     let reader = read(&[head, &packed[..first], &packed[first..]], true);
     assert_eq!(reader.body().bytes(), b"data: 1\n\ndata: 2\n\n");
     assert_eq!(reader.body().marks()[0].end, 9);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_heads_length_decides_whatever_the_split(
+        over in -40_isize..40,
+        piece_len in prop_oneof![200_usize..4_000, 60_000_usize..70_000],
+    ) {
+        let head_len = HEAD_BYTES_MAX.saturating_add_signed(over);
+        prop_assert_eq!(takes_head(head_len, piece_len), over <= 0);
+    }
 }
 
 proptest! {
