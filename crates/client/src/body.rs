@@ -89,7 +89,7 @@ impl ConversationBody {
             object.spelled("reasoning_content", &answer.reasoning, spelling);
         }
         if !answer.tool_calls.is_empty() {
-            object.value("tool_calls", &answer.tool_calls);
+            object.spelled_list("tool_calls", &answer.tool_calls, spelling.tool_calls.as_deref());
         }
         object.close();
     }
@@ -214,6 +214,7 @@ mod tests {
         let spelling = AnswerSpelling {
             content: Some(r"\u0061\u00e9\/\ud83d\ude00\n".to_owned()),
             reasoning: Some(r"\u00E9".to_owned()),
+            tool_calls: None,
         };
         let sent = |style, reasoning| {
             let mut body = ConversationBody::new(style, "m");

@@ -1,4 +1,5 @@
 use serde::Serialize;
+use serde_json::Value;
 use turnbench_model::python_json::{escape_into, to_python_json};
 
 /// How JSON is spelled in request bodies.
@@ -83,6 +84,14 @@ impl<'a> Object<'a> {
                 out.push(b'"');
             }
             _ => self.text(key, text),
+        }
+    }
+
+    /// A list that is spelled as `whole` says, brackets included, if that is compact.
+    pub(crate) fn spelled_list(&mut self, key: &str, list: &[Value], whole: Option<&str>) {
+        match (self.style, whole) {
+            (JsonStyle::Compact, Some(whole)) => self.key(key).extend_from_slice(whole.as_bytes()),
+            _ => self.value(key, list),
         }
     }
 

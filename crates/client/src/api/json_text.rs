@@ -10,6 +10,16 @@ pub(crate) struct JsonText {
 }
 
 impl JsonText {
+    /// The text that the inside of a valid JSON string says.
+    pub(crate) fn of(inside: &str) -> Self {
+        Self { inside: inside.to_owned() }
+    }
+
+    /// What it says so far.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        text_of(&self.inside)
+    }
+
     /// Appends the inside of a valid JSON string.
     pub(crate) fn push(&mut self, inside: &str) {
         self.inside.push_str(inside);

@@ -60,4 +60,6 @@ pub struct AnswerSpelling {
     pub content: Option<String>,
     /// Of the reasoning.
     pub reasoning: Option<String>,
+    /// Of all tool calls: a whole JSON list, without blanks, whose texts are the server's.
+    pub tool_calls: Option<String>,
 }

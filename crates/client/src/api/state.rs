@@ -246,7 +246,7 @@ impl State {
         let mut spelling = AnswerSpelling::default();
         (answer.content, spelling.content) = self.content.into_text();
         (answer.reasoning, spelling.reasoning) = self.reasoning.into_text();
-        answer.tool_calls = self.tool_calls.into_values();
+        (answer.tool_calls, spelling.tool_calls) = self.tool_calls.into_values();
         let sent = raw.stamps.sent_ns.unwrap_or_default();
         for at in &mut answer.chunks_ns {
             *at = at.since(sent);

@@ -2,6 +2,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::json_text::JsonText;
 use crate::api::wire::{FunctionPiece, ToolCallPiece};
+use crate::json_style::{JsonStyle, Object};
 
 /// Most tool calls of one answer.
 const CALLS_MAX: usize = 1_024;
@@ -15,8 +16,8 @@ pub(crate) struct ToolCalls {
 #[derive(Debug, Default)]
 struct Call {
     index: u64,
-    id: String,
-    kind: String,
+    id: JsonText,
+    kind: JsonText,
     name: JsonText,
     arguments: JsonText,
 }
@@ -27,10 +28,10 @@ impl ToolCalls {
         for (position, piece) in pieces.iter().enumerate() {
             let call = self.call(piece, position as u64);
             if !piece.id.is_empty() {
-                call.id = piece.id.text().into_owned();
+                call.id = JsonText::of(piece.id.json());
             }
             if !piece.kind.is_empty() {
-                call.kind = piece.kind.text().into_owned();
+                call.kind = JsonText::of(piece.kind.json());
             }
             if let Some(function) = &piece.function {
                 call.add(function, text);
@@ -53,7 +54,7 @@ impl ToolCalls {
     fn call(&mut self, piece: &ToolCallPiece<'_>, position: u64) -> &mut Call {
         let last = self.calls.last();
         let index = piece.index.unwrap_or_else(|| match last {
-            Some(last) if piece.id.is_empty() || piece.id.text() == last.id => last.index,
+            Some(last) if piece.id.is_empty() || piece.id.text() == last.id.text() => last.index,
             Some(last) => last.index + 1,
             None => position,
         });
@@ -67,10 +68,24 @@ impl ToolCalls {
         &mut self.calls[at]
     }
 
-    /// In the API's form, in the order of their indices.
-    pub(crate) fn into_values(mut self) -> Vec<Value> {
+    /// In the API's form, in the order of their indices; and as one JSON list that keeps the server's
+    /// escapes, where there are any.
+    pub(crate) fn into_values(mut self) -> (Vec<Value>, Option<String>) {
         self.calls.sort_by_key(|call| call.index);
-        self.calls.into_iter().map(Call::into_value).collect()
+        let mut list = vec![b'['];
+        let mut has_escapes = false;
+        let mut values = Vec::new();
+        for call in self.calls {
+            if list.len() > 1 {
+                list.push(b',');
+            }
+            let texts = CallTexts::of(call);
+            has_escapes |= texts.has_escapes();
+            texts.write(&mut list);
+            values.push(texts.into_value());
+        }
+        list.push(b']');
+        (values, String::from_utf8(list).ok().filter(|_| has_escapes))
     }
 }
 
@@ -83,16 +98,63 @@ impl Call {
             text.push_str(&piece.text());
         }
     }
+}
+
+/// A text, and the inside of the JSON string that says it where that has escapes.
+type Spelled = (String, Option<String>);
+
+/// What a call says, and how the server spelled it.
+struct CallTexts {
+    id: Spelled,
+    kind: Spelled,
+    name: Spelled,
+    arguments: Spelled,
+}
+
+impl CallTexts {
+    fn of(call: Call) -> Self {
+        let mut kind = call.kind.into_text();
+        if kind.0.is_empty() {
+            "function".clone_into(&mut kind.0);
+        }
+        Self {
+            id: call.id.into_text(),
+            kind,
+            name: call.name.into_text(),
+            arguments: call.arguments.into_text(),
+        }
+    }
+
+    fn has_escapes(&self) -> bool {
+        let Self { id, kind, name, arguments } = self;
+        [id, kind, name, arguments].iter().any(|(_, spelling)| spelling.is_some())
+    }
+
+    /// What [`Self::into_value`] says, in the server's spelling.
+    fn write(&self, out: &mut Vec<u8>) {
+        let add = |object: &mut Object<'_>, key, (text, spelling): &Spelled| {
+            object.spelled(key, text, spelling.as_deref());
+        };
+        let mut call = Object::open(JsonStyle::Compact, out);
+        if !self.id.0.is_empty() {
+            add(&mut call, "id", &self.id);
+        }
+        add(&mut call, "type", &self.kind);
+        let mut function = Object::open(JsonStyle::Compact, call.key("function"));
+        add(&mut function, "name", &self.name);
+        add(&mut function, "arguments", &self.arguments);
+        function.close();
+        call.close();
+    }
 
     fn into_value(self) -> Value {
         let mut call = Map::new();
-        if !self.id.is_empty() {
-            call.insert("id".to_owned(), self.id.into());
+        if !self.id.0.is_empty() {
+            call.insert("id".to_owned(), self.id.0.into());
         }
-        let kind = if self.kind.is_empty() { "function".to_owned() } else { self.kind };
-        call.insert("type".to_owned(), kind.into());
-        let (name, arguments) = (self.name.into_text().0, self.arguments.into_text().0);
-        call.insert("function".to_owned(), json!({ "name": name, "arguments": arguments }));
+        call.insert("type".to_owned(), self.kind.0.into());
+        let function = json!({ "name": self.name.0, "arguments": self.arguments.0 });
+        call.insert("function".to_owned(), function);
         Value::Object(call)
     }
 }

@@ -1,7 +1,9 @@
 use std::path::Path;
 
 use serde_json::json;
-use turnbench_model::{FailureKind, Nanos, Outcome, Received, ServerTimes, Stamps};
+use turnbench_model::{
+    FailureKind, HistoryReasoning, Message, Nanos, Outcome, Received, ServerTimes, Stamps,
+};
 
 use super::{ChatDecoder, decode, decode_in_full};
 use crate::api::{AnswerSpelling, Decoded};
@@ -9,6 +11,7 @@ use crate::error::TransportError;
 use crate::http1::ResponseReader;
 use crate::response::RawResponse;
 use crate::session::BodySink;
+use crate::{ConversationBody, JsonStyle};
 
 /// A 200 response whose body comes in `pieces`, at 1, 2, 3, … ns after it was sent at 0.
 pub(crate) fn response(pieces: &[&str]) -> RawResponse {
@@ -326,6 +329,41 @@ fn the_servers_spelling_of_a_text_is_kept() {
     let decoded = stream(&[delta(&json!({"content": parts})), stop()]);
     assert_eq!(decoded.answer.content, "a\nb");
     assert_eq!(decoded.spelling.content.as_deref(), Some("a\\nb"));
+}
+
+#[test]
+fn tool_calls_are_sent_back_as_the_server_spelled_them() {
+    let piece = |call: &str| {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{call}]}}}}]}}\n\n")
+    };
+    let decoded = stream(&[
+        piece(r#"{"index":0,"id":"a\/1","type":"function","function":{"name":"f"}}"#),
+        piece(r#"{"index":0,"function":{"arguments":"{\"x\": \"\u00e9\ud83d"}}"#),
+        piece(r#"{"index":1,"id":"b","function":{"name":"g","arguments":"\ud83d"}}"#),
+        piece(r#"{"index":0,"function":{"arguments":"\ude00\/\"}"}}"#),
+        stop(),
+    ]);
+    let sent = |style| {
+        let mut body = ConversationBody::new(style, "m");
+        body.push(&Message::new("user", "é"));
+        let history = body.history().to_vec();
+        body.push_answer(&decoded.answer, &decoded.spelling, HistoryReasoning::Keep);
+        let added = body.history().strip_prefix(&history[..]);
+        String::from_utf8(added.unwrap().to_vec()).unwrap()
+    };
+    let expect = concat!(
+        r#",{"role":"assistant","content":null,"tool_calls":[{"id":"a\/1","type":"function","#,
+        r#""function":{"name":"f","arguments":"{\"x\": \"\u00e9\ud83d\ude00\/\"}"}},"#,
+        r#"{"id":"b","type":"function","function":{"name":"g","arguments":""#,
+        // Half a surrogate pair cannot be sent on.
+        "\u{fffd}",
+        r#""}}]}"#,
+    );
+    assert_eq!(sent(JsonStyle::Compact), expect);
+    assert!(sent(JsonStyle::Python).contains(r#""id": "a/1", "type": "function""#));
+    // What has no escapes needs no other spelling.
+    let plain = r#"{"index":0,"id":"a","function":{"name":"é","arguments":"[]"}}"#;
+    assert_eq!(stream(&[piece(plain), stop()]).spelling, AnswerSpelling::default());
 }
 
 #[test]
