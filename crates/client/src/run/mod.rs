@@ -14,9 +14,11 @@ mod outlet;
 mod relay;
 mod script;
 mod shard;
+mod threads;
 
 use std::io;
 use std::sync::Arc;
+use std::thread::Builder;
 
 use turnbench_load::{ClientLoop, Driver, LoadSummary};
 use turnbench_model::{Compat, Nanos, OpenedConnection, RequestPlan, ShardFacts};
@@ -31,6 +33,7 @@ use crate::http1::{ChatHeaders, HeadTemplate, chat_headers};
 use context::Context;
 use dialogue::Dialogues;
 use shard::Shard;
+use threads::on_threads;
 
 /// Path of the chat API.
 const CHAT_PATH: &str = "/v1/chat/completions";
@@ -94,9 +97,8 @@ pub enum RunError {
 /// There are as many shards, each a thread, as `outlets` has ends.
 ///
 /// # Errors
-/// When a thread, a runtime or the request's head cannot be made. Nothing was sent then, unless it is
-/// one of several threads that cannot be made: the others have done their part, and their records are
-/// out.
+/// When a thread, a runtime or the request's head cannot be made. Nothing was sent then, but for the
+/// warm-up if it is a thread of the run proper: the warm-up's records are out.
 pub fn run(
     input: &RunInput,
     mut driver: Driver,
@@ -164,28 +166,18 @@ impl Shards {
 
     /// Has every shard do `work`, each on a thread of its own; gives what they made of it.
     fn each<T: Send>(&mut self, work: impl Fn(&mut Shard) -> T + Sync) -> io::Result<Vec<T>> {
-        let (work, shards) = (&work, std::mem::take(&mut self.alive));
-        std::thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for mut shard in shards {
-                let thread = std::thread::Builder::new().name(format!("shard-{}", shard.number()));
-                threads.push(thread.spawn_scoped(scope, move || {
-                    let done = work(&mut shard);
-                    (shard, done)
-                })?);
-            }
-            let mut made = Vec::new();
-            for ended in threads.into_iter().map(std::thread::ScopedJoinHandle::join) {
-                match ended {
-                    Ok((shard, done)) => {
-                        self.alive.push(shard);
-                        made.push(done);
-                    }
-                    Err(_) => self.panicked_count += 1,
+        let thread_of = |shard: &Shard| Builder::new().name(format!("shard-{}", shard.number()));
+        let mut made = Vec::new();
+        for ended in on_threads(std::mem::take(&mut self.alive), thread_of, work)? {
+            match ended {
+                Some((shard, done)) => {
+                    self.alive.push(shard);
+                    made.push(done);
                 }
+                None => self.panicked_count += 1,
             }
-            Ok(made)
-        })
+        }
+        Ok(made)
     }
 }
 
