@@ -18,7 +18,10 @@ pub struct Event<'a> {
     pub terminated: bool,
 }
 
-/// Parses an event stream, push by push. Memory: at most one event is copied.
+/// Parses an event stream, push by push.
+///
+/// Memory: at most one event and one line are copied. Neither has a limit of its own: the bytes of a
+/// response, and so the longest line, are limited by the [reader](crate::http1::ResponseReader) to 256 MiB.
 #[derive(Debug, Default)]
 pub struct EventParser {
     /// A line whose end has not come.
