@@ -34,8 +34,8 @@ pub struct ClientLoop {
     pub(crate) streams: Streams,
     /// When the phase began; `None` before the first call of `next`.
     started: Option<Nanos>,
-    /// Whether its leaving was what stopped the others early.
-    ends_others: bool,
+    /// Whether it has done something after which others may have nothing to wait for.
+    pub(crate) has_news: bool,
     tally: Tally,
     returned: Sender<Tally>,
 }
@@ -91,7 +91,7 @@ impl ClientLoop {
             turns_left,
             streams: Streams::new(&common.plan, number),
             started: None,
-            ends_others: false,
+            has_news: false,
             tally: Tally::default(),
             returned,
             common,
@@ -103,10 +103,11 @@ impl ClientLoop {
         self.number
     }
 
-    /// Whether it has left with `early_stop`, as the first: those who wait for a time now have
-    /// nothing to wait for, and should be made to ask again.
-    pub const fn ends_others(&self) -> bool {
-        self.ends_others
+    /// Whether its last [`ClientLoop::next`] took the last conversation of the queue, or made it the
+    /// first to leave with `early_stop`: others who wait for a time may now have nothing to wait for,
+    /// and should be made to ask again. Said once.
+    pub const fn take_news(&mut self) -> bool {
+        mem::replace(&mut self.has_news, false)
     }
 
     /// What the client does at `now`. With a ticket out it is told to wait for ever.
@@ -282,7 +283,7 @@ impl ClientLoop {
     fn leave(&mut self) {
         self.activity = Activity::Left;
         if self.common.plan.early_stop && self.common.phase == Phase::Main {
-            self.ends_others = self.common.stop_early();
+            self.has_news |= self.common.stop_early();
         }
     }
 }

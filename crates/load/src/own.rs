@@ -65,6 +65,7 @@ impl ClientLoop {
         }
         while self.open.len() < self.open_max {
             let Some(course) = self.common.queue.pop() else { break };
+            self.has_news |= self.common.queue.is_empty();
             if course.turn > course.last_turn {
                 self.end(course, Ending::Dropped);
             } else {

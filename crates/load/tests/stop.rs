@@ -99,17 +99,40 @@ fn the_first_to_leave_with_early_stop_ends_the_others() {
         for client in &mut clients[..2] {
             let Step::Send(ticket) = client.next(Nanos(5)) else { panic!() };
             client.finish(&ticket, AttemptEnd::Completed, Nanos(9));
+            client.take_news();
         }
         assert!(matches!(clients[1].next(Nanos(10)), Step::WaitUntil(_)), "the second pauses");
         let left: Vec<bool> = [0, 2]
             .map(|index| {
                 assert_eq!(clients[index].next(Nanos(10)), Step::Done);
-                clients[index].ends_others()
+                clients[index].take_news()
             })
             .into();
         assert_eq!(left, [early_stop, false], "the first to leave, where that matters");
         let then = clients[1].next(Nanos(11));
         assert_eq!(then == Step::Done, early_stop, "{then:?}");
-        assert!(!clients[1].ends_others());
+        assert!(!clients[1].take_news());
     }
+}
+
+#[test]
+fn whoever_takes_the_last_conversation_says_so_and_the_others_need_not_sit_out_their_pauses() {
+    let plan =
+        LoadPlan { num_clients: 2, max_active_conversations: 2, request_rate: 0.001, ..plan() };
+    let mut driver = Driver::new(&plan, plain(&[1; 3])).unwrap();
+    let mut clients = driver.take_clients();
+    for client in &mut clients {
+        let Step::Send(ticket) = client.next(Nanos(5)) else { panic!() };
+        client.finish(&ticket, AttemptEnd::Completed, Nanos(9));
+        assert!(!client.take_news(), "there is one left");
+    }
+    let pauses = [0, 1].map(|index| match clients[index].next(Nanos(10)) {
+        Step::WaitUntil(at) => at,
+        step => panic!("{step:?}"),
+    });
+    let first = usize::from(pauses[1] < pauses[0]);
+    assert!(matches!(clients[first].next(pauses[first]), Step::Send(_)));
+    assert!(clients[first].take_news() && !clients[first].take_news(), "said once");
+    assert!(pauses[first] < pauses[1 - first]);
+    assert_eq!(clients[1 - first].next(pauses[first]), Step::Done);
 }

@@ -38,13 +38,12 @@ pub(crate) async fn run_client(
     let mut client = Client { context, shared, load, session, dialogues, frame: Frame::default() };
     let clock = context.input.connector.clock();
     loop {
-        match client.load.next(clock.now()) {
-            Step::Done => {
-                if client.load.ends_others() {
-                    context.control.tell_shards();
-                }
-                return;
-            }
+        let step = client.load.next(clock.now());
+        if client.load.take_news() {
+            context.control.tell_shards();
+        }
+        match step {
+            Step::Done => return,
             Step::Send(ticket) => client.attempt(&ticket).await,
             Step::WaitUntil(at) => {
                 tokio::select! {
