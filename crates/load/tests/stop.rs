@@ -128,7 +128,7 @@ fn whoever_takes_the_last_conversation_says_so_and_the_others_need_not_sit_out_t
     }
     let pauses = [0, 1].map(|index| match clients[index].next(Nanos(10)) {
         Step::WaitUntil(at) => at,
-        step => panic!("{step:?}"),
+        step @ (Step::Send(_) | Step::Done) => panic!("{step:?}"),
     });
     let first = usize::from(pauses[1] < pauses[0]);
     assert!(matches!(clients[first].next(pauses[first]), Step::Send(_)));
