@@ -10,7 +10,7 @@ use turnbench_model::{Clock, Received};
 
 use crate::arrival::RequestArrival;
 use crate::receive::{enable_stamps, receive};
-use crate::stamp::stamp;
+use crate::stamp::{ReadStamp, WallOffset, stamp};
 
 /// A TCP stream, without Nagle's delay, whose reads are stamped.
 ///
@@ -19,6 +19,7 @@ pub struct StampedStream {
     tcp: TcpStream,
     clock: Arc<dyn Clock>,
     kernel_stamps: bool,
+    offset: WallOffset,
     last_read: Option<Received>,
     last_bytes: Option<Received>,
     arrival: Option<Arc<RequestArrival>>,
@@ -47,10 +48,12 @@ impl StampedStream {
     pub fn new(tcp: TcpStream, clock: Arc<dyn Clock>) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
         let kernel_stamps = enable_stamps(&tcp);
+        let offset = WallOffset::measure(&*clock);
         Ok(Self {
             tcp,
             clock,
             kernel_stamps,
+            offset,
             last_read: None,
             last_bytes: None,
             arrival: None,
@@ -101,7 +104,8 @@ impl StampedStream {
     }
 
     fn note(&mut self, kernel_ns: Option<u64>, len: usize) {
-        let (received, unix_ns) = stamp(&*self.clock, kernel_ns, self.last_read);
+        let ReadStamp { received, unix_ns } =
+            stamp(&*self.clock, &mut self.offset, kernel_ns, self.last_read);
         self.last_read = Some(received);
         if len > 0 {
             self.last_bytes = Some(received);
