@@ -3,6 +3,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,6 +28,8 @@ use crate::vocabulary::Vocabulary;
 
 /// Connections that wait to be accepted: thousands of clients may start at once.
 const BACKLOG: i32 = 4096;
+/// How long nobody is accepted after that failed, mostly for lack of a file descriptor.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Threads for long tokenizations.
 const BLOCKING_THREADS_MAX: usize = 2;
 /// Task turns between two looks at sockets and timer. tokio's 61 let a burst of new requests, each
@@ -105,14 +108,10 @@ impl Server {
                 () = &mut shutdown => return Ok(()),
                 ended = &mut driver => return ended.map_err(Error::Runtime),
                 Some(_) = connections.join_next() => {}
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let watch = Arc::new(WriteWatch::new(self.truth.clone()));
-                        connections.spawn(connection(Arc::clone(&self.service), watch, stream));
-                    }
-                    // Out of file descriptors, or a client that has gone already: let others end.
-                    Err(_) => tokio::task::yield_now().await,
-                },
+                stream = accept(&listener) => {
+                    let watch = Arc::new(WriteWatch::new(self.truth.clone()));
+                    connections.spawn(connection(Arc::clone(&self.service), watch, stream));
+                }
             }
         }
     }
@@ -247,6 +246,23 @@ fn lengthen_backlog(listener: &StdListener) {
 #[cfg(not(unix))]
 fn lengthen_backlog(_listener: &StdListener) {
     let _ = BACKLOG;
+}
+
+/// The next connection. Without room for another one it waits for a while, or until the caller asks
+/// anew because one has ended.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if is_of_one_client(&error) => tokio::task::yield_now().await,
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Whether accepting failed for this client only, or for nothing: the next one may be accepted.
+pub(crate) fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
 /// Connections inherit it, so that a request that comes before its connection is accepted has the

@@ -8,13 +8,13 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use turnbench_model::Clock;
+use turnbench_model::{Clock, Nanos};
 
 use super::connections::Place;
 use super::exchange::Exchanges;
 use super::options::RawOptions;
 use crate::error::Error;
-use crate::server::listen;
+use crate::server::{ACCEPT_PAUSE, is_of_one_client, listen};
 use crate::truth::TruthLog;
 
 /// Writes between two looks at the sockets.
@@ -35,6 +35,8 @@ const TIMER: u64 = u64::MAX - 2;
 pub struct RawServer {
     listener: TcpListener,
     local_addr: SocketAddr,
+    /// Until when the listener is not watched; `None`: it is.
+    accepts_from: Option<Nanos>,
     epoll: Epoll,
     timer: TimerFd,
     stop: RawStop,
@@ -86,7 +88,7 @@ impl RawServer {
             let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
             let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
             let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-            epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+            watch(&epoll, &listener)?;
             epoll.add(&stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
             // Edge-triggered: an expiry is told once and need not be read.
             let edge = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
@@ -96,7 +98,8 @@ impl RawServer {
         let (epoll, timer, stop) = files().map_err(|errno| Error::Runtime(errno.into()))?;
         let exchanges = Exchanges::new(options, truth, Arc::clone(&clock));
         let stop = RawStop(Arc::new(stop));
-        Ok(Self { listener, local_addr, epoll, timer, stop, clock, exchanges })
+        let accepts_from = None;
+        Ok(Self { listener, local_addr, accepts_from, epoll, timer, stop, clock, exchanges })
     }
 
     /// Where it listens.
@@ -136,6 +139,7 @@ impl RawServer {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
         loop {
             self.exchanges.write_some(WRITES_PER_LOOK);
+            self.accept_again()?;
             let count = self.wait(&mut events)?;
             if count == 0 {
                 self.exchanges.note_pause();
@@ -144,7 +148,7 @@ impl RawServer {
                 match event.data() {
                     STOP => return Ok(()),
                     TIMER => {}
-                    LISTENER => self.accept(),
+                    LISTENER => self.accept()?,
                     data => self.exchanges.take_event(Place::from_data(data), event.events()),
                 }
             }
@@ -165,7 +169,7 @@ impl RawServer {
                 self.timer.set(Expiration::OneShot(span), TimerSetTimeFlags::empty())?;
                 EpollTimeout::NONE
             }
-        } else if self.exchanges.has_truth_to_write() {
+        } else if self.exchanges.has_truth_to_write() || self.accepts_from.is_some() {
             EpollTimeout::from(IDLE_MS)
         } else {
             EpollTimeout::NONE
@@ -176,10 +180,15 @@ impl RawServer {
         }
     }
 
-    fn accept(&mut self) {
+    fn accept(&mut self) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_LOOK {
-            // Out of file descriptors, or a client that has gone already: let others end.
-            let Ok((stream, _)) = self.listener.accept() else { return };
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                // Nobody waits any more, or a client has gone already; epoll says if there are others.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_of_one_client(&error) => return Ok(()),
+                Err(_) => return self.pause_accepting(),
+            };
             let ready = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
             let data = self.exchanges.next_place().to_data();
             // Edge-triggered, and never changed: the kernel wakes for writing only after it refused.
@@ -192,7 +201,29 @@ impl RawServer {
                 self.exchanges.open(stream);
             }
         }
+        Ok(())
     }
+
+    /// Looks away from the listener for a while, which would be reported at every look: others may end
+    /// meanwhile, also outside this server.
+    fn pause_accepting(&mut self) -> io::Result<()> {
+        self.epoll.delete(&self.listener)?;
+        self.accepts_from = Some(self.clock.now() + Nanos(ACCEPT_PAUSE.as_nanos() as u64));
+        Ok(())
+    }
+
+    /// Ends a pause that is over.
+    fn accept_again(&mut self) -> io::Result<()> {
+        if self.accepts_from.is_some_and(|from| self.clock.now() >= from) {
+            watch(&self.epoll, &self.listener)?;
+            self.accepts_from = None;
+        }
+        Ok(())
+    }
+}
+
+fn watch(epoll: &Epoll, listener: &TcpListener) -> nix::Result<()> {
+    epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
 }
 
 /// A raw server that runs on a thread of its own. Dropping it leaves the server running.

@@ -2,6 +2,8 @@
 //! with it.
 #![cfg(target_os = "linux")]
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::json;
@@ -94,4 +96,56 @@ fn values_that_cannot_work_are_named_by_their_flags() {
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.starts_with("error: ") && stderr.contains(expect), "{args:?}: {stderr}");
     }
+}
+
+/// CPU time of a process so far, user and system, in clock ticks of 10 ms (proc(5), `stat`).
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(')').unwrap();
+    let field = |index| after_name.split_whitespace().nth(index).unwrap().parse::<u64>().unwrap();
+    field(11) + field(12)
+}
+
+#[test]
+fn without_file_descriptors_a_server_neither_spins_nor_forgets_who_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = root().join("testdata/tokenizer/bpe").display().to_string();
+    let simulated = ["--decode-ms", "1", "--decode-ms-per-seq", "0", "--model", &tokenizer];
+    check_out_of_files(folder.path(), &["--raw-speed", "--itl-ms", "1"]);
+    check_out_of_files(folder.path(), &simulated);
+}
+
+fn check_out_of_files(folder: &Path, flags: &[&str]) {
+    let server = Served::start_with_files(folder, 24, flags);
+    let address = server.url.strip_prefix("http://").unwrap();
+    let connect = || TcpStream::connect(address).unwrap();
+    let mut streaming = connect();
+    // It takes half a second, that is 50 ticks.
+    let body = concat!(
+        r#"{"model":"sim","messages":[{"role":"user","content":"a"}],"stream":true,"#,
+        r#""max_tokens":500,"ignore_eos":true}"#,
+    );
+    let head =
+        format!("Host: a\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\n{head}");
+    write!(streaming, "{head}\r\n\r\n{body}").unwrap();
+    let mut reader = BufReader::new(streaming);
+    reader.read_line(&mut String::new()).unwrap();
+
+    let before = cpu_ticks(server.id());
+    let others: Vec<TcpStream> = std::iter::repeat_with(connect).take(40).collect();
+    let mut last = connect();
+    last.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut line = String::new();
+    while !line.starts_with("data: [DONE]") {
+        line.clear();
+        assert_ne!(reader.read_line(&mut line).unwrap(), 0, "cut off");
+    }
+    let spent = cpu_ticks(server.id()) - before;
+    assert!(spent < 25, "{spent} ticks, {flags:?}");
+
+    drop((others, reader));
+    line.clear();
+    BufReader::new(last).read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 200 OK\r\n");
 }

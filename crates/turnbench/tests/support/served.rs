@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -28,7 +28,19 @@ impl Served {
 
     /// Starts it in `folder` with these flags alone; returns once it listens.
     pub fn start_plain(folder: &Path, flags: &[&str]) -> Self {
-        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("turnbench"))
+        Self::listening(Command::new(assert_cmd::cargo::cargo_bin("turnbench")), folder, flags)
+    }
+
+    /// As [`Self::start_plain`], with so few files that it may open.
+    pub fn start_with_files(folder: &Path, files_count: u32, flags: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {files_count}; exec \"$0\" \"$@\"");
+        command.arg("-c").arg(script).arg(assert_cmd::cargo::cargo_bin("turnbench"));
+        Self::listening(command, folder, flags)
+    }
+
+    fn listening(mut command: Command, folder: &Path, flags: &[&str]) -> Self {
+        let mut child = command
             .current_dir(folder)
             .args(["serve", "--port", "0", "--served-model-name", "sim"])
             .args(flags)
@@ -39,6 +51,11 @@ impl Served {
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let url = listening_on(&mut stderr);
         Self { child, stderr, url }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends Ctrl-C; the exit code and what else it said.
