@@ -16,8 +16,9 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
-use turnbench_bench::{EventCounter, Measure, Work};
 use turnbench_model::{Clock, MonotonicClock, Nanos};
+
+use crate::{EventCounter, Measure, Work};
 
 /// What all connections share.
 struct Shared {
@@ -28,13 +29,16 @@ struct Shared {
     counter: EventCounter,
 }
 
-fn main() -> anyhow::Result<()> {
-    let work = Work::of_arguments();
+/// Does the work and prints the report.
+///
+/// # Errors
+/// When the server cannot be reached, or answers otherwise than with a whole stream.
+pub fn run(work: &Work) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    LocalSet::new().block_on(&runtime, run(work))
+    LocalSet::new().block_on(&runtime, send_all(work))
 }
 
-async fn run(work: Work) -> anyhow::Result<()> {
+async fn send_all(work: &Work) -> anyhow::Result<()> {
     let address = work.address()?;
     let mut senders = Vec::new();
     for _ in 0..work.connections.min(work.requests) {

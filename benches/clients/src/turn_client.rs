@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use tokio::task::LocalSet;
-use turnbench_bench::{EventCounter, Measure, Work};
 use turnbench_client::{
     BasePath, Cancel, Connector, Endpoint, KeepBody, Limits, Request, Session, TlsOptions,
 };
 use turnbench_model::MonotonicClock;
+
+use crate::{EventCounter, Measure, Work};
 
 /// What all connections share.
 struct Shared {
@@ -20,13 +21,16 @@ struct Shared {
     counter: EventCounter,
 }
 
-fn main() -> anyhow::Result<()> {
-    let work = Work::of_arguments();
+/// Does the work and prints the report.
+///
+/// # Errors
+/// When the server cannot be reached, or answers otherwise than with a whole stream.
+pub fn run(work: &Work) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, run(work))
+    LocalSet::new().block_on(&runtime, send_all(work))
 }
 
-async fn run(work: Work) -> anyhow::Result<()> {
+async fn send_all(work: &Work) -> anyhow::Result<()> {
     let endpoint = Endpoint::parse(&work.url, BasePath::Normalise)?;
     let clock = Arc::new(MonotonicClock::start());
     let connector = Arc::new(Connector::new(endpoint, &TlsOptions::default(), clock)?);

@@ -8,7 +8,8 @@ use std::net::TcpStream;
 
 use anyhow::{Context, bail};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use turnbench_bench::{END_OF_STREAM, EventCounter, Measure, Work};
+
+use crate::{END_OF_STREAM, EventCounter, Measure, Work};
 
 /// Bytes of one read at most, as in turnbench's client.
 const READ_BYTES_MAX: usize = 64 << 10;
@@ -23,8 +24,11 @@ struct Connection {
     tail: [u8; TAIL_BYTES],
 }
 
-fn main() -> anyhow::Result<()> {
-    let work = Work::of_arguments();
+/// Does the work and prints the report.
+///
+/// # Errors
+/// When the server cannot be reached, or ends a connection.
+pub fn run(work: &Work) -> anyhow::Result<()> {
     let request = work.request()?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     let mut connections = Vec::new();
