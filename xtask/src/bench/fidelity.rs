@@ -3,10 +3,11 @@
 use super::client::{Client, Load};
 use super::error::Errors;
 use super::harness::{Run, Watch};
-use super::rounds::Rounds;
+use super::paper::Paper;
+use super::results::Results;
+use super::rounds::{Counts, Rounds};
 use super::source::Pace;
-use super::statistics::{Spread, quantile};
-use super::table::Table;
+use super::statistics::quantile;
 use super::target::{Side, Target};
 use super::truth::Truth;
 use super::{OWN, Setup};
@@ -17,14 +18,11 @@ const STREAMS_QUICK: [u32; 3] = [1, 32, 256];
 /// Where other projects' clients are measured too.
 const STREAMS_PEERS: [u32; 2] = [32, 1024];
 /// Requests of a run, at least: with one stream, one after another.
-const REQUESTS_MIN: u32 = 20;
-/// Runs of other projects' clients.
-const PEER_RUNS: u32 = 3;
+const REQUESTS_MIN: u32 = 10;
+const COUNTS: Counts = Counts { own: 3, peer: 3, slow_peer: 1 };
 const PACE: Pace = Pace { events_per_write: 1, ttft_ms: 50.0, itl_ms: 10.0 };
 const TOKENS: u32 = 100;
 const TOKENS_QUICK: u32 = 20;
-/// Streams at which memory is measured.
-const MEMORY_STREAMS: u32 = 1024;
 
 const UNMATCHED: &str = "
 \\* Requests without an id that the source knows: distances of means and of quantiles, not of requests.
@@ -40,7 +38,8 @@ struct Figures {
     in_flight_peak: f64,
     /// Of the source's first tokens, behind their schedule.
     lateness_p99_ms: f64,
-    /// Largest resident set; NaN of clients that may have several processes.
+    /// Largest resident set; of clients that may have several processes NaN, until a run of its own
+    /// tells.
     memory_mb: f64,
     /// Requests of which the client has reported.
     reported: f64,
@@ -68,179 +67,141 @@ impl Figures {
     }
 }
 
-/// One client with so many streams.
-#[derive(Debug)]
-struct Row {
-    streams: u32,
-    name: String,
-    runs: Vec<Figures>,
-    /// Of clients that may have several processes, from runs of their own.
-    together_mb: Vec<f64>,
+/// Measures with each number of streams.
+pub(crate) fn measure(setup: &Setup, paper: &mut Paper) -> anyhow::Result<Vec<Target>> {
+    let streams = if setup.options.quick { &STREAMS_QUICK[..] } else { &STREAMS[..] };
+    let mut targets = Vec::new();
+    for &streams in streams.iter().take_while(|_| !setup.is_stopped()) {
+        targets.extend(with(setup, streams, paper)?);
+    }
+    Ok(targets)
 }
 
-impl Row {
-    fn spread(&self, figure: impl Fn(&Figures) -> f64) -> Option<Spread> {
-        Spread::of(&self.runs.iter().map(figure).collect::<Vec<_>>())
+fn with(setup: &Setup, streams: u32, paper: &mut Paper) -> anyhow::Result<Vec<Target>> {
+    let peers = setup.peers().filter(|_| STREAMS_PEERS.contains(&streams));
+    let own = [&setup.turnbench as &dyn Client, &setup.warm].into_iter();
+    let clients: Vec<&dyn Client> = own.chain(peers).collect();
+    let rounds = Rounds {
+        harness: &setup.harness,
+        title: &format!("fidelity, {streams} streams"),
+        pace: PACE,
+        counts: setup.options.counts(COUNTS),
+        watched: Watch::Requests,
+    };
+    let tokens = if setup.options.quick { TOKENS_QUICK } else { TOKENS };
+    let load = Load { streams, requests: streams.max(REQUESTS_MIN), tokens };
+    let mut results = rounds.measure(&clients, |_| load, Figures::of);
+    let memory = memory(setup, &clients, load);
+    for row in &mut results.rows {
+        let Some(memory) = memory.row(&row.name) else { continue };
+        let memory_mb = memory.figures.first().copied().unwrap_or(f64::NAN);
+        row.figures.iter_mut().for_each(|run| run.memory_mb = memory_mb);
+        let failed = memory.failure.as_ref().map(|why| format!("memory not measured: {why}"));
+        row.failure = row.failure.take().or(failed);
     }
-
-    fn median(&self, figure: impl Fn(&Figures) -> f64) -> Option<f64> {
-        self.spread(figure).map(|spread| spread.median)
-    }
+    let unmatched = results.rows.iter().flat_map(|row| &row.figures).any(|run| !run.errors.matched);
+    paper.put(&format!(
+        "### Fidelity, {streams} streams\n\nThe first token after {} ms, each next one after {} ms, \
+         {} answers of {tokens} tokens; all streams start together. How far what the client reports is \
+         from what the source wrote down, in ms:\n\n{}{}\nWhat was asked, and what was done:\n\n{}\n{}",
+        PACE.ttft_ms,
+        PACE.itl_ms,
+        load.requests,
+        error_table(&results),
+        if unmatched { UNMATCHED } else { "" },
+        load_table(&results),
+        results.commands()
+    ))?;
+    Ok(targets(&results, streams))
 }
 
-/// What was measured.
-#[derive(Debug)]
-pub(crate) struct Fidelity {
-    rows: Vec<Row>,
-}
-
-impl Fidelity {
-    pub(crate) fn measure(setup: &Setup) -> anyhow::Result<Self> {
-        let (streams, tokens) = if setup.options.quick {
-            (&STREAMS_QUICK[..], TOKENS_QUICK)
-        } else {
-            (&STREAMS[..], TOKENS)
-        };
-        let mut rows = Vec::new();
-        for &streams in streams {
-            let peers = setup.peers.found.iter().map(AsRef::as_ref);
-            let clients: Vec<&dyn Client> = [&setup.turnbench as &dyn Client, &setup.warm]
-                .into_iter()
-                .chain(peers.filter(|_| STREAMS_PEERS.contains(&streams)))
-                .collect();
-            let rounds = Rounds {
-                harness: &setup.harness,
-                title: &format!("fidelity, {streams} streams"),
-                pace: PACE,
-                runs: setup.options.runs(),
-                peer_runs: PEER_RUNS,
-                watched: Watch::Nothing,
-            };
-            let load = Load { streams, requests: streams.max(REQUESTS_MIN), tokens };
-            let runs = rounds.measure(&clients, |_| load, Figures::of)?;
-            let memory = memory(setup, &clients, load)?;
-            for (client, (runs, together_mb)) in clients.iter().zip(runs.into_iter().zip(memory)) {
-                rows.push(Row { streams, name: client.name().to_owned(), runs, together_mb });
-            }
-        }
-        Ok(Self { rows })
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let unmatched = self.rows.iter().flat_map(|row| &row.runs).any(|run| !run.errors.matched);
-        let note = if unmatched { UNMATCHED } else { "" };
-        format!(
-            "The first token after {} ms, each next one after {} ms; all streams start together. How \
-             far what the client reports is from what the source wrote down, in ms:\n\n{}{note}\nWhat \
-             was asked, and what was done:\n\n{}",
-            PACE.ttft_ms,
-            PACE.itl_ms,
-            self.error_table().text(),
-            self.load_table().text()
-        )
-    }
-
-    fn error_table(&self) -> Table {
-        let mut table = Table::new(&[
-            "streams",
-            "client",
-            "TTFT error mean",
-            "p50",
-            "p99",
-            "max",
-            "TPOT error p99",
-            "ITL error p99",
-            "read delay p99",
-        ]);
-        for row in &self.rows {
-            let cell =
-                |figure: &dyn Fn(&Figures) -> f64| Spread::shown_or_dash(row.spread(figure), 3);
-            let unmatched = row.runs.iter().any(|run| !run.errors.matched);
-            table.row(vec![
-                row.streams.to_string(),
-                format!("{}{}", row.name, if unmatched { " *" } else { "" }),
-                cell(&|run| run.errors.ttft.mean),
-                cell(&|run| run.errors.ttft.p50),
-                cell(&|run| run.errors.ttft.p99),
-                cell(&|run| run.errors.ttft.max),
-                cell(&|run| run.errors.tpot.p99),
-                cell(&|run| run.errors.itl.p99),
-                cell(&|run| run.delay_p99_ms),
-            ]);
-        }
-        table
-    }
-
-    /// What was asked of clients, and of the source, and what they did.
-    fn load_table(&self) -> Table {
-        let mut table = Table::new(&[
-            "streams",
-            "client",
-            "requests reported",
-            "in flight, mean",
-            "in flight, most",
-            "memory, MB",
-            "source late, p99, ms",
-        ]);
-        for row in &self.rows {
-            table.row(vec![
-                row.streams.to_string(),
-                row.name.clone(),
-                Spread::shown_or_dash(row.spread(|run| run.reported), 0),
-                Spread::shown_or_dash(row.spread(|run| run.in_flight_mean), 1),
-                Spread::shown_or_dash(row.spread(|run| run.in_flight_peak), 0),
-                Spread::shown_or_dash(
-                    row.spread(|run| run.memory_mb).or_else(|| Spread::of(&row.together_mb)),
-                    1,
-                ),
-                Spread::shown_or_dash(row.spread(|run| run.lateness_p99_ms), 2),
-            ]);
-        }
-        table
-    }
-
-    pub(crate) fn targets(&self) -> Vec<Target> {
-        let own = |streams| self.rows.iter().find(|row| row.streams == streams && row.name == OWN);
-        let target = |streams: u32, figure: &str, bound, unit, of: fn(&Figures) -> f64| Target {
-            figure: format!("{figure}, {streams} streams"),
-            side: Side::AtMost,
-            bound,
-            unit,
-            measured: own(streams).and_then(|row| row.median(of)),
-        };
+fn error_table(results: &Results<Figures>) -> String {
+    let head = [
+        "TTFT error mean",
+        "p50",
+        "p99",
+        "max",
+        "TPOT error p99",
+        "ITL error p99",
+        "read delay p99",
+        "matched",
+    ];
+    let table = results.table(&head, |row| {
+        let unmatched = row.figures.iter().any(|run| !run.errors.matched);
         vec![
-            target(1024, "TTFT error, mean", 0.05, " ms", |run| run.errors.ttft.mean),
-            target(1024, "TTFT error, p50", 0.05, " ms", |run| run.errors.ttft.p50),
-            target(1024, "TTFT error, p99", 0.2, " ms", |run| run.errors.ttft.p99),
-            target(32, "TTFT error, mean", 0.03, " ms", |run| run.errors.ttft.mean),
-            target(32, "TTFT error, p99", 0.1, " ms", |run| run.errors.ttft.p99),
-            target(1024, "TPOT error, p99", 0.02, " ms", |run| run.errors.tpot.p99),
-            target(MEMORY_STREAMS, "peak memory", 60.0, " MB", |run| run.memory_mb),
+            row.shown(|run| run.errors.ttft.mean, 3),
+            row.shown(|run| run.errors.ttft.p50, 3),
+            row.shown(|run| run.errors.ttft.p99, 3),
+            row.shown(|run| run.errors.ttft.max, 3),
+            row.shown(|run| run.errors.tpot.p99, 3),
+            row.shown(|run| run.errors.itl.p99, 3),
+            row.shown(|run| run.delay_p99_ms, 3),
+            if unmatched { "no \\*" } else { "yes" }.to_owned(),
         ]
+    });
+    table.text()
+}
+
+/// What was asked of clients, and of the source, and what they did.
+fn load_table(results: &Results<Figures>) -> String {
+    let head = [
+        "requests reported",
+        "in flight, mean",
+        "in flight, most",
+        "memory, MB",
+        "source late, p99, ms",
+    ];
+    let table = results.table(&head, |row| {
+        vec![
+            row.shown(|run| run.reported, 0),
+            row.shown(|run| run.in_flight_mean, 1),
+            row.shown(|run| run.in_flight_peak, 0),
+            row.shown(|run| run.memory_mb, 1),
+            row.shown(|run| run.lateness_p99_ms, 2),
+        ]
+    });
+    table.text()
+}
+
+fn targets(results: &Results<Figures>, streams: u32) -> Vec<Target> {
+    let own = results.row(OWN);
+    let target = |figure: &str, bound, unit, of: fn(&Figures) -> f64| Target {
+        figure: format!("{figure}, {streams} streams"),
+        side: Side::AtMost,
+        bound,
+        unit,
+        measured: own.and_then(|row| row.median(of)),
+    };
+    match streams {
+        32 => vec![
+            target("TTFT error, mean", 0.03, " ms", |run| run.errors.ttft.mean),
+            target("TTFT error, p99", 0.1, " ms", |run| run.errors.ttft.p99),
+        ],
+        1024 => vec![
+            target("TTFT error, mean", 0.05, " ms", |run| run.errors.ttft.mean),
+            target("TTFT error, p50", 0.05, " ms", |run| run.errors.ttft.p50),
+            target("TTFT error, p99", 0.2, " ms", |run| run.errors.ttft.p99),
+            target("TPOT error, p99", 0.02, " ms", |run| run.errors.tpot.p99),
+            target("peak memory", 60.0, " MB", |run| run.memory_mb),
+        ],
+        _ => Vec::new(),
     }
 }
 
-/// Memory of other projects' clients, whose processes are looked at one by one. That takes time on the
-/// source's core, so these runs are for nothing else.
-fn memory(setup: &Setup, clients: &[&dyn Client], load: Load) -> anyhow::Result<Vec<Vec<f64>>> {
+/// Memory in MB of other projects' clients, whose processes are looked at one by one. That takes time
+/// on the source's core, so these runs are for nothing else.
+fn memory(setup: &Setup, clients: &[&dyn Client], load: Load) -> Results<f64> {
     let rounds = Rounds {
         harness: &setup.harness,
         title: &format!("memory, {} streams", load.streams),
         pace: PACE,
-        runs: 1,
-        peer_runs: 1,
+        counts: Counts { own: 0, peer: 1, slow_peer: 1 },
         watched: Watch::Memory,
     };
-    let peers: Vec<&dyn Client> =
-        clients.iter().copied().filter(|client| client.is_peer()).collect();
     // No look may have caught the peak; all together have at least what the largest has.
     let memory_mb = |_: &dyn Client, run: &Run| {
         let seen = run.together_bytes.unwrap_or(0);
         seen.max(run.cost.peak_rss_bytes) as f64 / 1e6
     };
-    let mut of_peers = rounds.measure(&peers, |_| load, memory_mb)?.into_iter();
-    let of = |client: &&dyn Client| {
-        if client.is_peer() { of_peers.next().unwrap_or_default() } else { Vec::new() }
-    };
-    Ok(clients.iter().map(of).collect())
+    rounds.measure(clients, |_| load, memory_mb)
 }

@@ -2,18 +2,23 @@
 //! this machine, all against the same source. benches/README.md says what is measured and how.
 
 mod client;
+mod command_line;
 mod error;
 mod fidelity;
 mod harness;
+mod interrupt;
 pub(crate) mod launch;
 mod machine;
 mod options;
+mod paper;
 mod per_event;
 mod processes;
 mod programs;
+mod results;
 mod rounds;
 mod section;
 mod source;
+mod start_cost;
 mod startup;
 mod statistics;
 mod table;
@@ -22,7 +27,6 @@ mod throughput;
 mod truth;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -30,13 +34,14 @@ use anyhow::Context;
 use clap::Parser;
 
 use client::{Bare, Client, Peers, Turnbench};
-use fidelity::Fidelity;
 use harness::Harness;
+use interrupt::Interrupt;
 use options::{Options, Part};
-use per_event::PerEvent;
+use paper::Paper;
 use programs::Programs;
-use startup::Startup;
-use throughput::Throughput;
+use rounds::say;
+use start_cost::StartCost;
+use target::Target;
 
 /// The document with the section that is written.
 const DOCUMENT: &str = "docs/benchmarks.md";
@@ -46,6 +51,10 @@ const NULL: &str = "nullclient";
 const SPINNING: &str = "nullclient --spin";
 /// The client that has targets.
 const OWN: &str = "turnbench";
+/// Connections where their number is not what matters.
+const STREAMS: u32 = 32;
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// All that takes part.
 struct Setup {
@@ -57,6 +66,8 @@ struct Setup {
     without_records: Turnbench,
     warm: Turnbench,
     peers: Peers,
+    /// Whether there are peers, measured or not.
+    peers_exist: bool,
 }
 
 impl Setup {
@@ -70,13 +81,18 @@ impl Setup {
         self.peers.found.iter().map(AsRef::as_ref)
     }
 
+    fn is_stopped(&self) -> bool {
+        self.harness.interrupt.is_set()
+    }
+
     /// Those that a user would start.
     fn whole_programs(&self) -> Vec<&dyn Client> {
         [&self.turnbench as &dyn Client].into_iter().chain(self.peers()).collect()
     }
 }
 
-/// Runs the benchmark: prints tables, and writes them into the document if all of it ran.
+/// Runs the benchmark: prints each table as soon as it is there, and writes them into the document if
+/// all of it ran.
 pub(crate) fn run(args: &[&str]) -> anyhow::Result<ExitCode> {
     let options = match Options::try_parse_from(args) {
         Ok(options) => options,
@@ -91,69 +107,116 @@ pub(crate) fn run(args: &[&str]) -> anyhow::Result<ExitCode> {
         Some(folder) => Programs::of(folder)?,
         None => Programs::build(root)?,
     };
+    let peers = client::found();
     let setup = Setup {
         bare: Bare::all(&programs.folder),
         spinning: Bare::spinning(&programs.folder),
         turnbench: Turnbench::new(&programs.turnbench),
         without_records: Turnbench::without_records(&programs.turnbench),
         warm: Turnbench::warm(&programs.turnbench),
-        peers: if options.no_peers { Peers::default() } else { client::found() },
-        harness: Harness::new(root, programs)?,
+        peers_exist: !peers.found.is_empty(),
+        peers: if options.no_peers { Peers::default() } else { peers },
+        harness: Harness::new(root, programs, Interrupt::listen()?)?,
         options,
     };
-    let section = measure(&setup)?;
-    write!(std::io::stdout(), "{section}")?;
-    if setup.options.is_whole() {
+    let mut paper = Paper::default();
+    paper.put(&conditions(&setup))?;
+    let targets = measure(&setup, &mut paper)?;
+    paper.put(&format!("### Targets\n\n{}", target::table(&targets).text()))?;
+    say(&format!("[{}] done", setup.harness.elapsed()));
+    if let Some(why) = why_not_kept(&setup.options, setup.peers_exist, setup.is_stopped(), &targets)
+    {
+        say(&format!("{DOCUMENT} was not written: {why}"));
+    } else {
         let path = root.join(DOCUMENT);
         let document = fs::read_to_string(&path).context(DOCUMENT)?;
-        fs::write(&path, section::replace(&document, &section).context(DOCUMENT)?)?;
+        fs::write(&path, section::replace(&document, paper.text()).context(DOCUMENT)?)?;
+        say(&format!("{DOCUMENT} was written"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if setup.is_stopped() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
 
-/// Measures all parts and says what came of it, as Markdown.
-fn measure(setup: &Setup) -> anyhow::Result<String> {
-    let mut parts = vec![conditions(setup)];
+/// Measures all parts, until someone wants an end.
+fn measure(setup: &Setup, paper: &mut Paper) -> anyhow::Result<Vec<Target>> {
     let mut targets = Vec::new();
-    let options = &setup.options;
-    if options.has(Part::Throughput) {
-        let per_event = PerEvent::measure(setup)?;
-        let throughput = Throughput::measure(setup)?;
-        targets.push(per_event.target());
-        targets.extend(throughput.targets());
-        parts.push(format!("### Speed\n\n{}{}", per_event.text(), throughput.text()));
+    let wanted = |part| setup.options.has(part) && !setup.is_stopped();
+    if wanted(Part::Throughput) {
+        let start_cost = StartCost::measure(setup, STREAMS);
+        targets.extend(per_event::measure(setup, &start_cost, paper)?);
+        if !setup.is_stopped() {
+            targets.extend(throughput::measure(setup, &start_cost, paper)?);
+        }
     }
-    if options.has(Part::Startup) {
-        let startup = Startup::measure(setup)?;
-        targets.push(startup.target());
-        parts.push(format!("### Start\n\n{}", startup.table().text()));
+    if wanted(Part::Startup) {
+        targets.extend(startup::measure(setup, paper)?);
     }
-    if options.has(Part::Fidelity) {
-        let fidelity = Fidelity::measure(setup)?;
-        targets.extend(fidelity.targets());
-        parts.push(format!("### Fidelity\n\n{}", fidelity.text()));
+    if wanted(Part::Fidelity) {
+        targets.extend(fidelity::measure(setup, paper)?);
     }
-    parts.push(format!("### Targets\n\n{}", target::table(&targets).text()));
-    Ok(parts.join("\n"))
+    Ok(targets)
+}
+
+/// Why the document is left as it is; `None` if this run is to be kept.
+fn why_not_kept(
+    options: &Options,
+    peers_exist: bool,
+    stopped: bool,
+    targets: &[Target],
+) -> Option<String> {
+    if stopped {
+        return Some("the run was stopped".to_owned());
+    }
+    let unmeasured = || {
+        let target = targets.iter().find(|target| target.measured.is_none())?;
+        Some(format!("no figure for the target '{}'", target.figure))
+    };
+    options.why_partial(peers_exist).or_else(unmeasured)
 }
 
 /// Where and with what it was measured.
 fn conditions(setup: &Setup) -> String {
-    let command =
-        if setup.options.quick { "cargo xtask bench --quick" } else { "cargo xtask bench" };
-    let runs = match setup.options.runs() {
-        1 => "One run of each client".to_owned(),
-        runs => format!("Medians of {runs} runs in turns, in brackets the least and the most"),
-    };
     let text = format!(
-        "`{command}`, {}. {}; load average at the start {}. {}. {runs}.\n",
+        "`{}`, {}. {}; load average at the start {}. {}. Medians of the runs in turns, in brackets the \
+         least and the most. Below each table the command lines, without this machine's folders; PORT is \
+         the one that the source took, `conversations.json` as in benches/README.md.\n",
+        setup.options.shown(),
         machine::today(),
         machine::description(),
         machine::load_average(),
         setup.harness.cores.shown(),
     );
     let absent = setup.peers.absent.join(", ");
-    let absent =
-        if absent.is_empty() { absent } else { format!("Not found, so not measured: {absent}.\n") };
+    let absent = if absent.is_empty() {
+        absent
+    } else {
+        format!("\nNot found, so not measured: {absent}.\n")
+    };
     text + &absent
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::options::Options;
+    use super::target::{Side, Target};
+    use super::why_not_kept;
+
+    fn target(measured: Option<f64>) -> Target {
+        Target { figure: "CPU".into(), side: Side::AtMost, bound: 1.0, unit: " ms", measured }
+    }
+
+    #[test]
+    fn the_document_gets_whole_runs_alone() {
+        let (whole, quick) =
+            (Options::parse_from(["bench"]), Options::parse_from(["bench", "--quick"]));
+        let all = [target(Some(2.0))];
+        let why = |options, stopped, targets: &[Target]| {
+            why_not_kept(options, true, stopped, targets).unwrap_or_default()
+        };
+        assert_eq!(why(&whole, false, &all), "", "a missed target is a result");
+        assert_eq!(why(&whole, true, &all), "the run was stopped");
+        assert_eq!(why(&whole, false, &[target(None)]), "no figure for the target 'CPU'");
+        assert!(why(&quick, false, &all).contains("--quick"));
+    }
 }

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -26,6 +27,7 @@ pub(crate) struct Pace {
 pub(crate) struct Source {
     child: Child,
     pub(crate) url: String,
+    pub(crate) command: Command,
     truth: PathBuf,
     cpu_before_s: f64,
 }
@@ -34,23 +36,26 @@ impl Source {
     /// Starts it, with its truth in `folder`.
     pub(crate) fn start(turnbench: &Path, pace: Pace, folder: &Path) -> anyhow::Result<Self> {
         let truth = folder.join("truth.jsonl");
-        let mut child = Command::new(turnbench)
+        let mut command = Command::new(turnbench);
+        command
             .args(["serve", "--raw-speed", "--port", "0", "--served-model-name", "raw"])
             .args(["--events-per-write", &pace.events_per_write.max(1).to_string()])
             .args(["--ttft-ms", &pace.ttft_ms.to_string()])
             .args(["--itl-ms", &pace.itl_ms.to_string(), "--truth"])
             .arg(&truth)
+            // Ctrl-C is for this program, which then ends the source.
+            .process_group(0)
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", turnbench.display()))?;
+            .stderr(Stdio::piped());
+        let mut child =
+            command.spawn().with_context(|| format!("cannot start {}", turnbench.display()))?;
         let stderr = child.stderr.take().context("no stderr")?;
         let mut said = String::new();
         for line in BufReader::new(stderr).lines() {
             said = line?;
             if let Some(url) = address(&said) {
                 let cpu_before_s = processes::cpu_s(child.id()).unwrap_or(0.0);
-                return Ok(Self { url: url.to_owned(), child, truth, cpu_before_s });
+                return Ok(Self { child, url: url.to_owned(), command, truth, cpu_before_s });
             }
         }
         child.wait()?;

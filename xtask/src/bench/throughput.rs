@@ -1,127 +1,168 @@
 //! Events and requests a second, as fast as they come.
 
-use super::client::Load;
-use super::harness::Watch;
-use super::rounds::Rounds;
+use super::client::{Client, Kind, Load};
+use super::harness::{Run, Watch};
+use super::paper::Paper;
+use super::results::Results;
+use super::rounds::{Counts, Rounds};
 use super::source::Pace;
+use super::start_cost::StartCost;
 use super::statistics::Spread;
-use super::table::Table;
 use super::target::{Side, Target};
-use super::{NULL, OWN, SPINNING, Setup};
+use super::{NULL, OWN, SPINNING, STREAMS, Setup};
 
-const STREAMS: u32 = 32;
-const EVENTS_PER_WRITE: u32 = 16;
+const COUNTS: Counts = Counts { own: 5, peer: 3, slow_peer: 1 };
 
-/// Figures of one client, run by run.
-#[derive(Debug)]
-struct Row {
-    name: String,
-    events_per_s: Vec<f64>,
-    requests_per_s: Vec<f64>,
+/// What is counted, and how much of it there is: enough for two seconds of the fastest client, and for
+/// half a second with `--quick`.
+#[derive(Clone, Copy, Debug)]
+struct Measure {
+    title: &'static str,
+    /// What is counted.
+    noun: &'static str,
+    /// The column of CPU time.
+    cpu: &'static str,
+    digits: usize,
+    events_per_write: u32,
+    tokens: u32,
+    requests: Requests,
+    requests_quick: Requests,
+    bound: f64,
 }
 
-/// What was measured.
-#[derive(Debug)]
-pub(crate) struct Throughput {
-    rows: Vec<Row>,
-    batched: Load,
-    single: Load,
+/// Requests of a run; a slow client has fewer, as it needs longer for each.
+#[derive(Clone, Copy, Debug)]
+struct Requests {
+    own: u32,
+    peer: u32,
+    slow_peer: u32,
 }
 
-impl Throughput {
-    pub(crate) fn measure(setup: &Setup) -> anyhow::Result<Self> {
-        let load = |requests, tokens| Load { streams: STREAMS, requests, tokens };
-        let (batched, single) = if setup.options.quick {
-            (load(256, 1024), load(4000, 1))
-        } else {
-            // The source writes its truth in the midst of things from 65,536 requests on.
-            (load(2048, 2048), load(50_000, 1))
-        };
-        let mut clients = setup.own();
-        clients.insert(0, &setup.spinning);
-        let measure = |title, load: Load, events_per_write| {
-            let rounds = Rounds {
-                harness: &setup.harness,
-                title,
-                pace: Pace { events_per_write, ..Pace::default() },
-                runs: setup.options.runs(),
-                peer_runs: 0,
-                watched: Watch::Nothing,
-            };
-            rounds.measure(&clients, |_| load, |_, run| run.truths.span_s())
-        };
-        let batched_s = measure("16 events a write", batched, EVENTS_PER_WRITE)?;
-        let single_s = measure("one-token answers", single, 1)?;
-        let per_s = |count: f64, spans: &[f64]| spans.iter().map(|span| count / span).collect();
-        let rows = clients.iter().zip(batched_s.iter().zip(&single_s));
-        let rows = rows.map(|(client, (batched_s, single_s))| Row {
-            name: client.name().to_owned(),
-            events_per_s: per_s(batched.events() as f64, batched_s),
-            requests_per_s: per_s(f64::from(single.requests), single_s),
-        });
-        Ok(Self { rows: rows.collect(), batched, single })
-    }
-
-    /// Round by round, what share of a null client's figure a client reaches.
-    fn ratios(&self, row: &Row, null: &str, figure: fn(&Row) -> &[f64]) -> Option<Spread> {
-        let null = figure(self.rows.iter().find(|row| row.name == null)?);
-        let ratios: Vec<f64> = figure(row).iter().zip(null).map(|(own, null)| own / null).collect();
-        Spread::of(&ratios)
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let (null, spinning) = ("of null", "of spinning null");
-        let (events, requests) = ("k events/s", "k requests/s");
-        let head = ["client", events, null, spinning, requests, null, spinning];
-        let mut table = Table::new(&head);
-        for row in &self.rows {
-            let shown = |values: &[f64], digits| {
-                let values: Vec<f64> = values.iter().map(|value| value / 1e3).collect();
-                Spread::shown_or_dash(Spread::of(&values), digits)
-            };
-            let ratio = |null, figure: fn(&Row) -> &[f64]| {
-                Spread::shown_or_dash(self.ratios(row, null, figure), 2)
-            };
-            table.row(vec![
-                row.name.clone(),
-                shown(&row.events_per_s, 0),
-                ratio(NULL, |row| &row.events_per_s),
-                ratio(SPINNING, |row| &row.events_per_s),
-                shown(&row.requests_per_s, 1),
-                ratio(NULL, |row| &row.requests_per_s),
-                ratio(SPINNING, |row| &row.requests_per_s),
-            ]);
+impl Requests {
+    fn of(self, kind: Kind) -> u32 {
+        match kind {
+            Kind::Own => self.own,
+            Kind::Peer => self.peer,
+            Kind::SlowPeer => self.slow_peer,
         }
-        let Self { batched, single, .. } = self;
-        format!(
-            "At full speed on {STREAMS} connections: {} answers of {} tokens, {EVENTS_PER_WRITE} \
-             events in a write; {} answers of one token. From the arrival of the first request to \
-             the last token's write, by the source.\n\n{}",
-            batched.requests,
-            batched.tokens,
-            single.requests,
-            table.text()
-        )
     }
+}
 
-    /// Held against both null clients: one sleeps when there is nothing to read, as turnbench does,
-    /// and the other takes the most that the source can deliver.
-    pub(crate) fn targets(&self) -> [Target; 4] {
-        let own = self.rows.iter().find(|row| row.name == OWN);
-        let target = |figure: &str, bound, null, unit, of: fn(&Row) -> &[f64]| Target {
-            figure: figure.to_owned(),
-            side: Side::AtLeast,
-            bound,
-            unit,
-            measured: own.and_then(|own| self.ratios(own, null, of)).map(|spread| spread.median),
-        };
-        let (events, requests) = ("events/s, 16 events a write", "requests/s, one-token answers");
-        let (of_null, of_spinning) = (" of null", " of spinning null");
-        [
-            target(events, 0.7, NULL, of_null, |row| &row.events_per_s),
-            target(events, 0.7, SPINNING, of_spinning, |row| &row.events_per_s),
-            target(requests, 0.6, NULL, of_null, |row| &row.requests_per_s),
-            target(requests, 0.6, SPINNING, of_spinning, |row| &row.requests_per_s),
-        ]
+const EVENTS: Measure = Measure {
+    title: "16 events a write",
+    noun: "events",
+    cpu: "CPU s per 1,000 events",
+    digits: 5,
+    events_per_write: 16,
+    tokens: 2048,
+    requests: Requests { own: 3072, peer: 768, slow_peer: 64 },
+    requests_quick: Requests { own: 1024, peer: 256, slow_peer: 32 },
+    bound: 0.7,
+};
+
+const REQUESTS: Measure = Measure {
+    title: "one-token answers",
+    noun: "requests",
+    cpu: "CPU s per 1,000 requests",
+    digits: 4,
+    events_per_write: 1,
+    tokens: 1,
+    requests: Requests { own: 120_000, peer: 30_000, slow_peer: 1000 },
+    requests_quick: Requests { own: 30_000, peer: 8000, slow_peer: 200 },
+    bound: 0.6,
+};
+
+/// Figures of a run.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    per_s: f64,
+    /// Time of the whole process on a core, for a thousand.
+    cpu_s: f64,
+}
+
+/// Measures events and requests, all clients.
+pub(crate) fn measure(
+    setup: &Setup,
+    start_cost: &StartCost,
+    paper: &mut Paper,
+) -> anyhow::Result<Vec<Target>> {
+    let mut targets = one(setup, start_cost, EVENTS, paper)?;
+    if !setup.is_stopped() {
+        targets.extend(one(setup, start_cost, REQUESTS, paper)?);
     }
+    Ok(targets)
+}
+
+fn one(
+    setup: &Setup,
+    start_cost: &StartCost,
+    measure: Measure,
+    paper: &mut Paper,
+) -> anyhow::Result<Vec<Target>> {
+    let spinning = [&setup.spinning as &dyn Client].into_iter();
+    let clients: Vec<&dyn Client> = spinning.chain(setup.own()).chain(setup.peers()).collect();
+    let requests = if setup.options.quick { measure.requests_quick } else { measure.requests };
+    let rounds = Rounds {
+        harness: &setup.harness,
+        title: measure.title,
+        pace: Pace { events_per_write: measure.events_per_write, ..Pace::default() },
+        counts: setup.options.counts(COUNTS),
+        watched: Watch::Nothing,
+    };
+    let load = |client: &dyn Client| Load {
+        streams: STREAMS,
+        requests: requests.of(client.kind()),
+        tokens: measure.tokens,
+    };
+    let figures = |client: &dyn Client, run: &Run| {
+        let done = run.truths.whole.len() as f64 * f64::from(measure.tokens);
+        let cpu_s = run.cost.cpu_s - start_cost.cpu_s(client);
+        Figures { per_s: done / run.truths.span_s(), cpu_s: cpu_s * 1e3 / done }
+    };
+    let results = rounds.measure(&clients, load, figures);
+    paper.put(&format!(
+        "### Full speed, {}\n\nOn {STREAMS} connections, answers of {} tokens; {} of them, {} with \
+         vllm-bench and {} with slower peers. From the arrival of the first request to the last token's \
+         write, by the source.\n\n{}\n{}",
+        measure.title,
+        measure.tokens,
+        requests.own,
+        requests.peer,
+        requests.slow_peer,
+        table(&results, measure),
+        results.commands()
+    ))?;
+    Ok(targets(&results, measure))
+}
+
+fn table(results: &Results<Figures>, measure: Measure) -> String {
+    let thousands = format!("k {}/s", measure.noun);
+    let head = [&*thousands, "of null", "of spinning null", measure.cpu];
+    let table = results.table(&head, |row| {
+        let ratio =
+            |null| Spread::shown_or_dash(results.ratio(row, null, |run: &Figures| run.per_s), 2);
+        vec![
+            row.shown(|run| run.per_s / 1e3, 1),
+            ratio(NULL),
+            ratio(SPINNING),
+            row.shown(|run| run.cpu_s, measure.digits),
+        ]
+    });
+    table.text()
+}
+
+/// Held against both null clients: one sleeps when there is nothing to read, as turnbench does, and
+/// the other takes the most that the source can deliver.
+fn targets(results: &Results<Figures>, measure: Measure) -> Vec<Target> {
+    let target = |(null, unit)| Target {
+        figure: format!("{}/s, {}", measure.noun, measure.title),
+        side: Side::AtLeast,
+        bound: measure.bound,
+        unit,
+        measured: results
+            .row(OWN)
+            .and_then(|own| results.ratio(own, null, |run| run.per_s))
+            .map(|spread| spread.median),
+    };
+    [(NULL, " of null"), (SPINNING, " of spinning null")].map(target).into()
 }

@@ -2,7 +2,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{Client, Job, Reported, Seen, json_lines};
+use super::{Client, Job, Kind, Reported, Seen, json_lines};
 
 /// NVIDIA's AIPerf.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ impl Client for Aiperf {
         Ok(Reported { requests: lines.into_iter().filter_map(seen).collect(), reads: None })
     }
 
-    fn is_peer(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::SlowPeer
     }
 }
 

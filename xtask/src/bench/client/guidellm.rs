@@ -2,7 +2,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{Client, Job, Reported, Seen, json};
+use super::{Client, Job, Kind, Reported, Seen, json};
 
 /// guidellm, with the command line it has since 0.8.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ impl Client for Guidellm {
         Ok(Reported { requests: requests.filter_map(seen).collect(), reads: None })
     }
 
-    fn is_peer(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::SlowPeer
     }
 }
 

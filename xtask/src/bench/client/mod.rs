@@ -9,6 +9,7 @@ mod turnbench;
 mod vllm_bench;
 
 use std::fs;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
@@ -30,16 +31,12 @@ pub(crate) struct Load {
     pub(crate) tokens: u32,
 }
 
-impl Load {
-    pub(crate) fn events(self) -> u64 {
-        u64::from(self.requests) * u64::from(self.tokens)
-    }
-}
-
 /// One run of a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job<'a> {
     pub(crate) load: Load,
+    /// Whether each request is to be reported.
+    pub(crate) details: bool,
     /// The source.
     pub(crate) url: &'a str,
     /// Empty, for the client's files; what it prints is in `stdout.txt` there.
@@ -61,15 +58,26 @@ pub(crate) trait Client {
     /// What it reports when it is done.
     fn reported(&self, job: &Job<'_>) -> anyhow::Result<Reported>;
 
-    /// Whether another project made it: then it may be slow, and it may run in several processes.
-    fn is_peer(&self) -> bool {
-        false
+    /// Whose it is.
+    fn kind(&self) -> Kind {
+        Kind::Own
     }
 
-    /// Whether it reads 80,000 events a second one by one, on one core.
-    fn keeps_up(&self) -> bool {
-        !self.is_peer()
+    /// Whether another project made it: then it may run in several processes.
+    fn is_peer(&self) -> bool {
+        self.kind() != Kind::Own
     }
+}
+
+/// Who made a client, and how much work it can be given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// This project.
+    Own,
+    /// Another project; it reads 80,000 events a second one by one, on one core.
+    Peer,
+    /// Another project; it does not.
+    SlowPeer,
 }
 
 /// What a client reports.
@@ -102,7 +110,8 @@ fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
 
 /// Reads a file of JSON lines.
 fn json_lines<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<T>> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let entries: Result<_, _> = text.lines().map(serde_json::from_str).collect();
+    let file = fs::File::open(path).with_context(|| path.display().to_string())?;
+    let entry = |line: io::Result<String>| Ok(serde_json::from_str(&line?)?);
+    let entries: anyhow::Result<_> = BufReader::new(file).lines().map(entry).collect();
     entries.with_context(|| path.display().to_string())
 }

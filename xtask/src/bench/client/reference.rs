@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::{Client, Job, Reported, Seen, json};
+use super::{Client, Job, Kind, Reported, Seen, json};
 
 /// vLLM's `benchmark_serving_multi_turn.py`.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl Client for Reference {
         Ok(Reported { requests: rows.into_iter().map(seen).collect(), reads: None })
     }
 
-    fn is_peer(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::SlowPeer
     }
 }
 

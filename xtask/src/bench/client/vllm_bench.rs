@@ -2,7 +2,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::{Client, Job, Reported, Seen, json};
+use super::{Client, Job, Kind, Reported, Seen, json};
 
 /// vLLM's client in Rust: `vllm-bench`, or `vllm-rs bench serve` of a vLLM wheel.
 #[derive(Debug)]
@@ -48,12 +48,8 @@ impl Client for VllmBench {
         Ok(Reported { requests: seen(json(&job.folder.join("result.json"))?), reads: None })
     }
 
-    fn is_peer(&self) -> bool {
-        true
-    }
-
-    fn keeps_up(&self) -> bool {
-        true
+    fn kind(&self) -> Kind {
+        Kind::Peer
     }
 }
 
