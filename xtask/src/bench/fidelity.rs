@@ -127,7 +127,11 @@ fn error_table(results: &Results<Figures>) -> String {
         "matched",
     ];
     let table = results.table(&head, |row| {
-        let unmatched = row.figures.iter().any(|run| !run.errors.matched);
+        let matched = match row.figures.iter().all(|run| run.errors.matched) {
+            _ if row.figures.is_empty() => "-",
+            true => "yes",
+            false => "no \\*",
+        };
         vec![
             row.shown(|run| run.errors.ttft.mean, 3),
             row.shown(|run| run.errors.ttft.p50, 3),
@@ -136,7 +140,7 @@ fn error_table(results: &Results<Figures>) -> String {
             row.shown(|run| run.errors.tpot.p99, 3),
             row.shown(|run| run.errors.itl.p99, 3),
             row.shown(|run| run.delay_p99_ms, 3),
-            if unmatched { "no \\*" } else { "yes" }.to_owned(),
+            matched.to_owned(),
         ]
     });
     table.text()

@@ -7,7 +7,7 @@ use super::results::Results;
 use super::rounds::{Counts, Rounds};
 use super::source::Pace;
 use super::start_cost::StartCost;
-use super::statistics::Spread;
+use super::statistics::{Spread, number};
 use super::target::{Side, Target};
 use super::{NULL, OWN, SPINNING, STREAMS, Setup};
 
@@ -67,8 +67,9 @@ const REQUESTS: Measure = Measure {
     digits: 4,
     events_per_write: 1,
     tokens: 1,
-    requests: Requests { own: 120_000, peer: 30_000, slow_peer: 1000 },
-    requests_quick: Requests { own: 30_000, peer: 8000, slow_peer: 200 },
+    // The source writes its truth in the midst of things beyond 262,144 requests.
+    requests: Requests { own: 260_000, peer: 60_000, slow_peer: 1000 },
+    requests_quick: Requests { own: 65_000, peer: 15_000, slow_peer: 200 },
     bound: 0.6,
 };
 
@@ -120,15 +121,16 @@ fn one(
         Figures { per_s: done / run.truths.span_s(), cpu_s: cpu_s * 1e3 / done }
     };
     let results = rounds.measure(&clients, load, figures);
+    let shown = |count: u32| number(f64::from(count), 0);
     paper.put(&format!(
-        "### Full speed, {}\n\nOn {STREAMS} connections, answers of {} tokens; {} of them, {} with \
-         vllm-bench and {} with slower peers. From the arrival of the first request to the last token's \
+        "### Full speed, {}\n\nOn {STREAMS} connections, tokens an answer: {}; answers: {}, of \
+         vllm-bench {}, of slower peers {}. From the arrival of the first request to the last token's \
          write, by the source.\n\n{}\n{}",
         measure.title,
-        measure.tokens,
-        requests.own,
-        requests.peer,
-        requests.slow_peer,
+        shown(measure.tokens),
+        shown(requests.own),
+        shown(requests.peer),
+        shown(requests.slow_peer),
         table(&results, measure),
         results.commands()
     ))?;

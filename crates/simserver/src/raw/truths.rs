@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use crate::truth::{TruthEntry, TruthLog};
 
 /// Entries that are kept before writing goes on beside the streams.
-const KEPT_MAX: usize = 65_536;
+const KEPT_MAX: usize = 262_144;
 /// Times of writes in them that are kept before that: 64 MB.
 const TIMES_MAX: usize = 8 * 1024 * 1024;
 /// Entries written at a time then: about 50 µs.
