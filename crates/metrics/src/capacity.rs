@@ -11,18 +11,12 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Share of `threads` cores that so many requests and events in `span_sec` take, 0 and up;
+    /// Share of `cores` cores that so many requests and events in `span_sec` take, 0 and up;
     /// `None` without a span.
-    pub fn used_ratio(
-        &self,
-        requests: u64,
-        events: u64,
-        span_sec: f64,
-        threads: u32,
-    ) -> Option<f64> {
+    pub fn used_ratio(&self, requests: u64, events: u64, span_sec: f64, cores: u32) -> Option<f64> {
         let cpu_ns =
             requests as f64 * self.cpu_ns_per_request + events as f64 * self.cpu_ns_per_event;
-        let there_ns = span_sec * 1e9 * f64::from(threads.max(1));
+        let there_ns = span_sec * 1e9 * f64::from(cores.max(1));
         (there_ns > 0.0).then(|| cpu_ns / there_ns)
     }
 
@@ -39,7 +33,7 @@ mod tests {
     use super::Capacity;
 
     #[test]
-    fn work_is_spread_over_the_threads() {
+    fn work_is_spread_over_the_cores() {
         let capacity = Capacity { cpu_ns_per_event: 1_000.0, cpu_ns_per_request: 20_000.0 };
         assert_eq!(capacity.used_ratio(10_000, 300_000, 1.0, 1), Some(0.5));
         assert_eq!(capacity.used_ratio(10_000, 300_000, 1.0, 4), Some(0.125));

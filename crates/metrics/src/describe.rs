@@ -1,6 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::TAIL_SAMPLES;
+
 /// Percentiles that every table shows.
 const ALWAYS: [f64; 4] = [25.0, 50.0, 75.0, 90.0];
 /// Further percentiles, each with the number of samples from which it is shown.
@@ -80,6 +82,15 @@ impl Describe {
     /// The value of a percentile that was asked for; `None` when it was not, or without values.
     pub fn percentile(&self, percent: f64) -> Option<f64> {
         self.percentiles.iter().find(|found| found.percent == percent)?.value
+    }
+
+    /// What the slowest took, and the percentile that says so: the 99th, or the 90th with fewer than
+    /// 100 values, lest one hiccup judge a short run. `None` without values, or where that percentile
+    /// was not asked for.
+    pub fn tail(&self) -> Option<(f64, &'static str)> {
+        let (percent, name) =
+            if self.count >= TAIL_SAMPLES { (99.0, "p99") } else { (90.0, "p90") };
+        Some((self.percentile(percent)?, name))
     }
 }
 

@@ -45,7 +45,7 @@ pub use selfcheck::{
     SELFCHECK_SCHEMA_VERSION, SPARE_FILES, Selfcheck, Speed, advice,
 };
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
-pub use verdict::{Level, Reason, ReasonId, Verdict};
+pub use verdict::{Level, Note, NoteId, Reason, ReasonId, Verdict};
 pub use workload_report::{
     Arrivals, BlockReuse, Distribution, HistogramBin, NamedCount, PromptGrowth, RequestOrder,
     RequestSample, RoleMessages, TokenBasis, WORKLOAD_REPORT_SCHEMA_VERSION, WorkloadReport,

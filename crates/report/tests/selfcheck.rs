@@ -52,7 +52,7 @@ fn found() -> Selfcheck {
 
 #[test]
 fn what_was_found_fits_a_terminal() {
-    let text = selfcheck_text(&found());
+    let text = selfcheck_text(&found(), 80);
     assert!(text.lines().all(|line| line.chars().count() <= 80), "too wide:\n{text}");
     let expect = "\
 machine        Example 9000, 8 cores, governor powersave
@@ -88,14 +88,17 @@ to change
 
 #[test]
 fn what_could_not_be_measured_is_told() {
-    let text = selfcheck_text(&Selfcheck {
-        machine: Machine::default(),
-        speed: None,
-        loads: Vec::new(),
-        network: None,
-        missing: vec!["speed and delays: the source needs Linux".to_owned()],
-        ..found()
-    });
+    let text = selfcheck_text(
+        &Selfcheck {
+            machine: Machine::default(),
+            speed: None,
+            loads: Vec::new(),
+            network: None,
+            missing: vec!["speed and delays: the source needs Linux".to_owned()],
+            ..found()
+        },
+        80,
+    );
     let expect = "\
 machine        CPU not known
 clock          source not known, in steps of 20 ns; reading it takes 21 ns

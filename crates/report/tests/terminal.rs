@@ -54,7 +54,7 @@ fn failures_and_unfinished_conversations_stand_beside_the_table() {
     records.push(failed(FailureKind::HttpStatus, 2, true));
     records.push(failed(FailureKind::Cancelled, 1, true));
     check(
-        &outcome_text(&build(&records)),
+        &outcome_text(&build(&records), 80),
         "\
 requests       20 completed, 1 failed, 1 cancelled (23 attempts, 1 retry)
   http_status 503: 2 attempts, 1 request given up; first: attempt 1
@@ -70,7 +70,7 @@ throughput     24.75 requests/s, 247.5 output tokens/s, over 0.81 s
 fn reconnects_are_told_but_are_no_retries() {
     let mut records = conversations(1, false);
     records[3].reconnects_count = 1;
-    let text = outcome_text(&build(&records));
+    let text = outcome_text(&build(&records), 80);
     assert!(text.starts_with("requests       20 completed, 0 failed (1 reconnect)\n"), "{text}");
 }
 
@@ -82,17 +82,17 @@ requests       0 completed, 0 failed
 conversations  1,000 finished, 4 unfinished, 200 not started of 1,204
 run            interrupted before its end
 ";
-    check(&outcome_text(&report), expect);
-    assert_eq!(turns_text(&report), "");
+    check(&outcome_text(&report, 80), expect);
+    assert_eq!(turns_text(&report, 80), "");
     assert_eq!(headlines_text(&report), "");
-    assert_eq!(client_text(&report), "");
+    assert_eq!(client_text(&report, 80), "");
     assert_eq!(demo_text(&report), None);
 }
 
 #[test]
 fn turns_have_their_ttft_and_their_cached_share() {
     check(
-        &turns_text(&build(&conversations(3, true))),
+        &turns_text(&build(&conversations(3, true)), 80),
         "\
 turn  requests  ttft p50 ms   p90  latency p50 ms  input p50  cached
 1           20          190   197             280        100   0.0 %
@@ -106,7 +106,7 @@ later turns against turn 1: first token 7.6x faster (medians)
 
 #[test]
 fn a_cache_that_is_not_reported_is_not_zero() {
-    let text = turns_text(&build(&conversations(1, false)));
+    let text = turns_text(&build(&conversations(1, false)), 80);
     let expect = "\
 turn  requests  ttft p50 ms  p90  latency p50 ms  input p50  cached
 1           20          190  197             280        100       -
@@ -118,7 +118,7 @@ cached: not reported by the server (vLLM: --enable-prompt-tokens-details,
 
 #[test]
 fn many_turns_are_cut_and_counted() {
-    let text = turns_text(&build(&conversations(30, true)));
+    let text = turns_text(&build(&conversations(30, true)), 80);
     assert!(text.contains("\n2-30 "), "{text}");
     assert!(text.ends_with("(18 turns more in the run report)\nlater turns against turn 1: first token 7.6x faster (medians)\n"), "{text}");
 }
@@ -152,10 +152,13 @@ later turns: after 25.0 ms, 54 % of 250 prompt tokens cached, 7.6x faster
 fn the_client_says_what_it_added() {
     let mut records = conversations(1, false);
     check(
-        &client_text(&build(&records)),
+        &client_text(&build(&records), 80),
         "\
 client         18.1 of 20 requests in flight on average (20 at most)
-               requests sent at most 1.00 ms late
+               requests sent 1.00 ms after they were due (p90)
+               from due to first token 190 ms (ttft_intended_ms: median; p90
+               198 ms)
+               gaps between tokens 10.0 ms (itl_ms: median; p99 10.0 ms)
                first tokens stamped by the client itself, so that its own delay
                is in their times
 ",
@@ -166,10 +169,13 @@ client         18.1 of 20 requests in flight on average (20 at most)
         record.stamps.first_token = Some(Received { source: StampSource::Kernel, ..first });
     }
     check(
-        &client_text(&build(&records)),
+        &client_text(&build(&records), 80),
         "\
 client         18.1 of 20 requests in flight on average (20 at most)
-               requests sent at most 1.00 ms late
+               requests sent 1.00 ms after they were due (p90)
+               from due to first token 190 ms (ttft_intended_ms: median; p90
+               198 ms)
+               gaps between tokens 10.0 ms (itl_ms: median; p99 10.0 ms)
                bytes read 0.02 ms after arrival (p99), which no TTFT contains:
                the kernel stamped every first token
 ",
@@ -177,7 +183,7 @@ client         18.1 of 20 requests in flight on average (20 at most)
     for record in records.iter_mut().take(3) {
         record.answer.chunks_ns[0] = record.answer.chunks_ns[1];
     }
-    let text = client_text(&build(&records));
+    let text = client_text(&build(&records), 80);
     assert!(
         text.ends_with(
             "
@@ -196,26 +202,41 @@ fn threads_and_the_servers_own_times_are_told_where_they_are_known() {
     let mut report = build(&conversations(1, false));
     report.client.thread_busy_ratio = Some(0.314);
     report.client.capacity_ratio = Some(0.2);
-    report.client.loop_lag_ms = Describe::of_all(&[0.9, 7.3], &[99.0]);
-    report.client.server_gap_ms = Describe::of_all(&[1.0, 2.0, 9.0], &[50.0, 99.0]);
-    let text = client_text(&report);
+    report.client.loop_lag_ms = Describe::of_all(&[0.9, 7.3], &[90.0, 99.0]);
+    report.client.loop_lag_max_ms = Some(7.3);
+    report.client.server_gap_ms = Describe::of_all(&[1.0, 2.0, 9.0], &[50.0, 90.0, 99.0]);
+    let text = client_text(&report, 80);
     assert!(text.ends_with(
         "
-               busiest thread 31 % of its core, event loops at most 7.30 ms
-               late, 20 % of its capacity in use
-               TTFT 2.00 ms beyond the server's own (median of 3 requests; p99
-               8.86 ms, at most 9.00 ms)
+               busiest thread 31 % of its core, event loops 6.66 ms late (p90),
+               7.30 ms at worst, 20 % of the client's capacity here in use
+               TTFT 2.00 ms beyond the server's own (server_gap_ms: median of 3
+               requests; p90 7.60 ms, at most 9.00 ms)
 "
     ));
-    report.client.loop_lag_ms = Describe::of_all(&[0.9, 1.05], &[99.0]);
-    assert!(!client_text(&report).contains("event loops"), "the timers' grain is no lag");
+    report.client.loop_lag_ms = Describe::of_all(&[0.9, 1.05], &[90.0, 99.0]);
+    report.client.loop_lag_max_ms = Some(1.05);
+    assert!(!client_text(&report, 80).contains("event loops"), "the timers' grain is no lag");
+    report.client.cores_busy_ratio = Some(0.97);
+    let text = client_text(&report, 200);
+    assert!(text.contains("of its core, all threads 97 % of the client's cores, "), "{text}");
+}
+
+#[test]
+fn the_time_for_connections_is_told_apart() {
+    let mut report = build(&conversations(1, false));
+    report.client.held_back_ms = Describe::of_all(&[0.5], &[90.0]);
+    let text = client_text(&report, 200);
+    let expect = "requests sent 0.50 ms after they were due (p90; 1.00 ms with new connections)\n";
+    assert!(text.contains(expect), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 100), "{text}");
 }
 
 #[test]
 fn the_verdict_names_each_reason_and_what_it_touches() {
     let mut report = build(&conversations(1, false));
     check(
-        &verdict_text(&report),
+        &verdict_text(&report, 80),
         "\
 verdict        caution: some numbers say less than they seem to
   user_stamps: the kernel stamped 0 % of the first tokens (at least 99 % are
@@ -225,15 +246,17 @@ verdict        caution: some numbers say less than they seem to
     percentiles are rough; touches ttft_raw_ms, tpot_ms, latency_ms
   interrupted: the run was cut short before its end; touches ttft_raw_ms,
     latency_ms, requests_per_sec
+  note: how much of this machine's capacity the client used is not known;
+    `turnbench selfcheck` measures it once for all later runs, in under 20 s
 ",
     );
     report.verdict.level = Level::ClientLimited;
     report.verdict.reasons.truncate(1);
-    let text = verdict_text(&report);
+    let text = verdict_text(&report, 80);
     assert!(text.contains("\n  user_stamps (caution): the kernel"), "{text}");
-    report.verdict = Verdict { level: Level::Trustworthy, reasons: Vec::new() };
+    report.verdict = Verdict { level: Level::Trustworthy, reasons: Vec::new(), notes: Vec::new() };
     check(
-        &verdict_text(&report),
+        &verdict_text(&report, 80),
         "verdict        trustworthy: nothing says that the client made these numbers\n",
     );
 }
@@ -242,7 +265,7 @@ verdict        caution: some numbers say less than they seem to
 fn the_99th_percentile_is_shown_from_100_samples_on() {
     let report = build(&conversations(5, true));
     assert!(headlines_text(&report).lines().all(|line| !line.ends_with(" -")));
-    assert!(client_text(&report).contains("sent 1.00 ms late (p99)"));
+    assert!(client_text(&report, 80).contains("sent 1.00 ms after they were due (p99)"));
 }
 
 #[test]
@@ -250,7 +273,7 @@ fn without_streaming_there_is_no_ttft_and_a_line_says_so() {
     let mut report = build(&conversations(1, true));
     report.plan.request.stream = false;
     check(
-        &turns_text(&report),
+        &turns_text(&report, 80),
         "\
 turn  requests  ttft p50 ms  p90  latency p50 ms  input p50  cached
 1           20            -    -             280        100   0.0 %
@@ -268,24 +291,26 @@ Latency             280 [275, 284]  287 [284, ?]    -
 ",
     );
     assert_eq!(demo_text(&report), None);
-    assert!(client_text(&report).contains("answers stamped by the client itself"));
+    assert!(client_text(&report, 80).contains("answers stamped by the client itself"));
 }
 
 #[test]
 fn the_compatible_mode_did_not_ask_what_was_cached() {
     let mut report = build(&conversations(1, false));
     report.plan.compat = turnbench_model::Compat::Vllm;
-    assert!(turns_text(&report).contains("cached: not known; like the reference, --compat vllm"));
+    assert!(
+        turns_text(&report, 80).contains("cached: not known; like the reference, --compat vllm")
+    );
 }
 
 #[test]
 fn a_lowered_ttft_is_noted() {
-    assert_eq!(correction_text(&TtftCorrection { requests: 9, ..Default::default() }), "");
+    assert_eq!(correction_text(&TtftCorrection { requests: 9, ..Default::default() }, 80), "");
     let correction = TtftCorrection { requests: 9, corrected: 5, nearly_all_removed: 3 };
     let expect = "\
 note: ttft_ms is lowered for 5 of 9 requests, whose first chunk held several
       tokens, as the reference does; the tables below have ttft_raw_ms, as
       measured; next to nothing is left of it for 3 of them
 ";
-    check(&correction_text(&correction), expect);
+    check(&correction_text(&correction, 80), expect);
 }

@@ -184,7 +184,7 @@ const CLIENT: &[Printed] = &[
     printed(
         "verdict",
         &[],
-        "how far the numbers can be trusted, and a line for each reason; see above",
+        "how far the numbers can be trusted, and a line for each reason and each note; see above",
     ),
     printed(
         "31.2 of 32 requests in flight on average (32 at most)",
@@ -192,20 +192,36 @@ const CLIENT: &[Printed] = &[
         "reached, asked for, and the peak",
     ),
     printed(
-        "busiest thread … of its core, loops … late",
-        &["thread_busy_ratio", "loop_lag_ms"],
-        "the busiest of the client's threads; the 99th percentile of all loops' lags, left out up to 1.1 ms, which says nothing",
+        "busiest thread … of its core, all threads … of the client's cores",
+        &["thread_busy_ratio", "cores_busy_ratio"],
+        "the busiest of the client's threads; all of them together where that is the larger share, as with more threads than cores",
+    ),
+    printed(
+        "event loops … late (p99), … at worst",
+        &["loop_lag_ms", "loop_lag_max_ms"],
+        "99th percentile of all loops' lags (90th with fewer than 100), and the largest; left out where that is no more than 1.1 ms, which says nothing",
+    ),
+    printed(
+        "… of the client's capacity here in use",
+        &["capacity_ratio"],
+        "left out where `turnbench selfcheck` was never run",
     ),
     printed(
         "TTFT … beyond the server's own",
         &["server_gap_ms"],
-        "median, 99th percentile and largest, where the server reports its times",
+        "median, 99th percentile (90th with fewer than 100) and largest, where the server reports its times",
     ),
     printed(
-        "requests sent … late",
-        &["send_lateness_ms"],
-        "99th percentile over all attempts; with fewer than 100 the largest (`at most`)",
+        "requests sent … after they were due (p99; … with new connections)",
+        &["held_back_ms", "send_lateness_ms"],
+        "99th percentile over all attempts (90th with fewer than 100); one number where connections make no difference",
     ),
+    printed(
+        "from due to first token",
+        &["ttft_intended_ms"],
+        "median and 99th percentile (90th with fewer than 100) over the completed requests",
+    ),
+    printed("gaps between tokens", &["itl_ms"], "likewise, over all gaps of completed requests"),
     printed(
         "bytes read … after arrival",
         &["client_delay_ms"],

@@ -299,6 +299,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "CPU time (user and system) / wall time of the client's busiest thread in the run proper. None where the system does not tell, or when no thread ran for half a second",
     ),
     define(
+        "cores_busy_ratio",
+        "0..1",
+        "Cores in use",
+        Source::Client,
+        Group::Client,
+        "CPU time (user and system) of all the client's threads / (wall time of the one that ran longest × the cores that they can run on at a time: `--threads`, or those that the process may use where these are fewer). Where there are more threads than cores each of them may look idle, and this does not. None as for `thread_busy_ratio`",
+    ),
+    define(
         "loop_lag_ms",
         "ms",
         "Loop lag",
@@ -312,7 +320,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Largest loop lag",
         Source::Client,
         Group::Client,
-        "the latest of those timers",
+        "the latest of those timers, over the whole run; a run of many hours lists only some of them, and `loop_lag_ms` describes these",
     ),
     define(
         "record_waits",
@@ -328,6 +336,6 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Share of capacity",
         Source::Client,
         Group::Client,
-        "share of the CPU time of the client's threads that the run's requests and events take at the cost that `turnbench selfcheck` measured on this machine. None where it was never run",
+        "CPU time that the run's requests and events take at the cost that `turnbench selfcheck` measured on this machine / (`span_sec` × the cores that the client's threads can run on at a time, as for `cores_busy_ratio`). None where it was never run",
     ),
 ];

@@ -72,28 +72,25 @@ impl<'a> ReportBuilder<'a> {
         let rows = &self.rows;
         let counts = self.counts.finish(facts);
         let throughput = Throughput::of(self.span, rows);
-        let around = Surroundings {
-            plan: self.plan,
-            facts,
-            capacity: environment.capacity.as_ref(),
-            span_sec: throughput.span_sec,
-        };
+        let around =
+            Surroundings { plan: self.plan, facts, environment, span_sec: throughput.span_sec };
         let client = self.trust.finish(around, rows);
         let median = |id: &str| {
             let metric = metrics.iter().find(|metric| metric.id == id)?;
             metric.describe.percentile(50.0)
         };
-        let response_p50_ms = if self.plan.request.stream {
-            self.trust.unshared_ttft_p50_ms().or_else(|| median("ttft_raw_ms"))
-        } else {
-            median("latency_ms")
-        };
+        let streamed = self.plan.request.stream;
+        let unshared = self.trust.unshared_ttft_p50_ms().filter(|_| streamed);
+        let response_p50_ms =
+            unshared.or_else(|| median(if streamed { "ttft_raw_ms" } else { "latency_ms" }));
         let verdict = Verdict::of(&Evidence {
             plan: self.plan,
             counts: &counts,
             client: &client,
+            environment,
             shards: &facts.shards,
             response_p50_ms,
+            response_is_of_unshared: unshared.is_some() && client.shared_first_tokens > 0,
             itl_p50_ms: median("itl_ms"),
         });
         RunReport {

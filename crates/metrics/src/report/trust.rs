@@ -4,7 +4,7 @@ use turnbench_model::{Nanos, Plan, RequestRecord, StampSource};
 
 use super::concurrency::InFlight;
 use crate::row::{event_delays, first_token_delay, shares_first_stamp};
-use crate::{Capacity, Describe, NanosSamples, RequestRow, RunFacts};
+use crate::{Describe, Environment, NanosSamples, RequestRow, RunFacts};
 
 /// Percentiles of the client's own numbers, whatever the number of samples.
 const PERCENTS: [f64; 3] = [50.0, 90.0, 99.0];
@@ -49,9 +49,13 @@ pub struct ClientTrust {
     pub kernel_stamped_ratio: Option<f64>,
     /// CPU time of the busiest thread of the client, as a share (0..1) of the time that it ran.
     pub thread_busy_ratio: Option<f64>,
+    /// CPU time of all the client's threads, as a share (0..1) of the cores that they can run on at a
+    /// time: one each, as far as there are so many.
+    pub cores_busy_ratio: Option<f64>,
     /// How late the timers of the client's event loops were.
     pub loop_lag_ms: Describe,
-    /// The latest of them; `None` when none was set.
+    /// The latest of them, also of those that a long run no longer lists and that are not in
+    /// `loop_lag_ms`; `None` when none was set.
     pub loop_lag_max_ms: Option<f64>,
     /// Records that had to wait because the recorder's channel was full.
     pub record_waits: u64,
@@ -83,7 +87,7 @@ pub(super) struct TrustBuilder {
 pub(super) struct Surroundings<'a> {
     pub(super) plan: &'a Plan,
     pub(super) facts: &'a RunFacts,
-    pub(super) capacity: Option<&'a Capacity>,
+    pub(super) environment: &'a Environment,
     /// The true span of the run.
     pub(super) span_sec: Option<f64>,
 }
@@ -132,10 +136,13 @@ impl TrustBuilder {
     }
 
     pub(super) fn finish(&mut self, around: Surroundings<'_>, rows: &[RequestRow]) -> ClientTrust {
-        let Surroundings { plan, facts, capacity, span_sec } = around;
+        let Surroundings { plan, facts, environment, span_sec } = around;
         let attempts = self.lateness.count();
-        let capacity_ratio = capacity.zip(span_sec).and_then(|(capacity, span_sec)| {
-            capacity.used_ratio(attempts, self.events, span_sec, plan.client.threads)
+        let threads = plan.client.threads;
+        let cores = environment.cpu_cores.map_or(threads, |cores| cores.min(threads)).max(1);
+        let capacity = environment.capacity.zip(span_sec);
+        let capacity_ratio = capacity.and_then(|(capacity, span_sec)| {
+            capacity.used_ratio(attempts, self.events, span_sec, cores)
         });
         let concurrency = self.in_flight.concurrency(plan, facts);
         let mut lags = NanosSamples::default();
@@ -160,6 +167,7 @@ impl TrustBuilder {
             kernel_stamped_ratio: (self.first_tokens > 0)
                 .then(|| self.kernel_stamped as f64 / self.first_tokens as f64),
             thread_busy_ratio: thread_busy_ratio(facts),
+            cores_busy_ratio: cores_busy_ratio(facts, cores),
             loop_lag_ms: lags.describe_ms(&PERCENTS),
             loop_lag_max_ms: lag_max.filter(|_| lags.count() > 0).map(Nanos::as_millis_f64),
             record_waits: facts.record_waits,
@@ -175,4 +183,12 @@ fn thread_busy_ratio(facts: &RunFacts) -> Option<f64> {
         .filter_map(|shard| Some(shard.cpu_ns?.0 as f64 / shard.wall_ns.0 as f64))
         .map(|ratio| ratio.min(1.0));
     busy.max_by(f64::total_cmp)
+}
+
+/// `None` unless every thread's CPU time is known, and one ran for long enough.
+fn cores_busy_ratio(facts: &RunFacts, cores: u32) -> Option<f64> {
+    let wall = facts.shards.iter().map(|shard| shard.wall_ns).max()?;
+    let cpu_ns: Option<u64> = facts.shards.iter().map(|shard| Some(shard.cpu_ns?.0)).sum();
+    let there_ns = wall.0 as f64 * f64::from(cores);
+    cpu_ns.filter(|_| wall >= THREAD_WALL_MIN).map(|cpu_ns| (cpu_ns as f64 / there_ns).min(1.0))
 }

@@ -1,6 +1,5 @@
-use super::thresholds::{Limits, TAIL_SAMPLES};
+use super::thresholds::Limits;
 use super::{Level, Reason, ReasonId};
-use crate::Describe;
 
 /// What was measured, and the limit that it is beyond.
 pub(super) struct Finding {
@@ -29,14 +28,6 @@ impl Finding {
         let touches = id.touches().iter().map(|&touched| touched.to_owned()).collect();
         Reason { id, level, text, value, threshold, unit: unit.to_owned(), touches }
     }
-}
-
-/// What the slowest took, and the percentile that says so: the 99th, or the 90th where there are
-/// too few samples for it, lest one hiccup judge a short run.
-pub(super) fn tail(describe: &Describe) -> Option<(f64, &'static str)> {
-    let (percent, name) =
-        if describe.count >= TAIL_SAMPLES { (99.0, "p99") } else { (90.0, "p90") };
-    Some((describe.percentile(percent)?, name))
 }
 
 pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {

@@ -1,12 +1,12 @@
 use std::fmt::Write;
 
-use super::ReasonId;
 use super::thresholds::{
-    CAPACITY_RATIO, DelayLimits, EVENT_DELAY, FAILED_RATIO, FIRST_TOKEN_DELAY, HELD_BACK,
-    IDLE_RATIO, KERNEL_STAMPED_RATIO, LOOP_LAG_KERNEL, LOOP_LAG_USER, Limits, RECORD_WAIT_RATIO,
-    REQUESTS_MIN, SERVER_GAP, SHARED_STAMPS, SHARED_STAMPS_RATIO, STALL, THREAD_BUSY_RATIO,
+    BUSY_RATIO, CAPACITY_RATIO, DelayLimits, EVENT_DELAY, FAILED_RATIO, FIRST_TOKEN_DELAY,
+    HELD_BACK, IDLE_RATIO, KERNEL_STAMPED_RATIO, LOOP_LAG_KERNEL, LOOP_LAG_USER, Limits,
+    RECORD_WAIT_RATIO, REQUESTS_MIN, SERVER_GAP, SHARED_STAMPS, SHARED_STAMPS_RATIO, STALL,
     UNFINISHED_RATIO,
 };
+use super::{NoteId, ReasonId};
 
 const HEAD: &str = "
 ## The verdict
@@ -21,6 +21,13 @@ With fewer than 100 samples p90 stands in for p99. The reasons of each limit sta
 
 | reason | is | caution beyond | client-limited beyond | touches | what to do |
 | --- | --- | --- | --- | --- | --- |
+";
+
+const NOTES: &str = "
+Notes stand beside the reasons and change no level.
+
+| note | is said when |
+| --- | --- |
 ";
 
 /// Appends the documentation of the verdict: a row for each reason.
@@ -39,6 +46,10 @@ pub(crate) fn push_guide(text: &mut String) {
             advice(id),
         );
     }
+    text.push_str(NOTES);
+    for id in NoteId::ALL {
+        let _ = writeln!(text, "| `{}` | {} |", id.name(), id.meaning());
+    }
 }
 
 const fn meaning(id: ReasonId) -> &'static str {
@@ -47,7 +58,7 @@ const fn meaning(id: ReasonId) -> &'static str {
             "1 − `in_flight_ratio`: share of the clients' time without a request in flight. Waits before retries are no time of theirs. Not judged with `--request-rate`, whose pauses are wanted"
         }
         ReasonId::SendLateness => "p99 of `held_back_ms`",
-        ReasonId::CpuBusy => "`thread_busy_ratio`",
+        ReasonId::CpuBusy => "the larger of `thread_busy_ratio` and `cores_busy_ratio`",
         ReasonId::LoopLag => {
             "p99 of `loop_lag_ms`; against the median ITL where the client stamps by itself, for the lag is then in every time"
         }
@@ -99,7 +110,7 @@ fn limits(id: ReasonId) -> (String, String) {
     match id {
         ReasonId::Concurrency => shares(IDLE_RATIO),
         ReasonId::SendLateness => delays(HELD_BACK, "TTFT"),
-        ReasonId::CpuBusy => shares(THREAD_BUSY_RATIO),
+        ReasonId::CpuBusy => shares(BUSY_RATIO),
         ReasonId::LoopLag => {
             let (kernel, user) = (delays(LOOP_LAG_KERNEL, "TTFT"), delays(LOOP_LAG_USER, "ITL"));
             let both = |kernel, user| format!("{kernel}; own stamps: {user}");
@@ -144,9 +155,11 @@ const fn advice(id: ReasonId) -> &'static str {
             "as for `loop_lag`; with `cpu_busy` beside it, as for that"
         }
         ReasonId::Capacity => "as for `cpu_busy`; `turnbench selfcheck` says what would help",
-        ReasonId::RecordWaits => "a faster disk for `--run-dir`",
+        ReasonId::RecordWaits => {
+            "a faster disk for `--run-dir`; a core for the thread that writes the records"
+        }
         ReasonId::UserStamps => {
-            "run the client on Linux; then the delay is measured, and in no time but those of `shared_stamps`"
+            "run the client on Linux, outside a sandbox that refuses `SO_TIMESTAMPNS` (gVisor); then the delay is measured, and in no time but those of `shared_stamps`"
         }
         ReasonId::ServerGap => {
             "measure beside the server, without the proxy: what remains is the server's HTTP front"

@@ -2,16 +2,16 @@
 
 use turnbench_model::ShardFacts;
 
-use super::finding::{Finding, millis, tail};
+use super::finding::{Finding, millis};
 use super::thresholds::{
     EVENT_DELAY, FIRST_TOKEN_DELAY, LOOP_LAG_KERNEL, LOOP_LAG_USER, SHARED_STAMPS,
     SHARED_STAMPS_RATIO, STALL,
 };
 use super::{Evidence, Level, Reason, ReasonId};
-use crate::ClientTrust;
+use crate::{ClientTrust, Describe};
 
 pub(super) fn loop_lag(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (lag, percentile) = tail(&evidence.client.loop_lag_ms)?;
+    let (lag, percentile) = evidence.client.loop_lag_ms.tail()?;
     let kernel = evidence.kernel_stamps();
     let (limits, against) = if kernel {
         (LOOP_LAG_KERNEL.against(evidence.response_ms()), evidence.response_text())
@@ -48,7 +48,7 @@ pub(super) fn stall(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 pub(super) fn first_token_delay(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (delay, percentile) = tail(&evidence.client.first_token_delay_ms)?;
+    let (delay, percentile) = evidence.client.first_token_delay_ms.tail()?;
     let limits = FIRST_TOKEN_DELAY.against(evidence.response_ms());
     let finding = Finding::caution(delay, limits.caution)?;
     let text = format!(
@@ -67,7 +67,7 @@ pub(super) fn first_token_delay(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 pub(super) fn event_delay(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (delay, percentile) = tail(&evidence.client.client_delay_ms)?;
+    let (delay, percentile) = evidence.client.client_delay_ms.tail()?;
     let itl = evidence.itl_p50_ms?;
     let finding = Finding::caution(delay, EVENT_DELAY.against(itl).caution)?;
     let text = format!(
@@ -114,7 +114,7 @@ pub(super) fn shared_stamps(evidence: &Evidence<'_>) -> Option<Reason> {
 
 /// How late the client came again and again, in ms.
 fn usual_lateness(client: &ClientTrust) -> f64 {
-    let tails = [&client.loop_lag_ms, &client.first_token_delay_ms].map(tail);
+    let tails = [&client.loop_lag_ms, &client.first_token_delay_ms].map(Describe::tail);
     tails.into_iter().flatten().map(|(late, _)| late).fold(0.0, f64::max)
 }
 

@@ -7,6 +7,7 @@ mod evidence;
 mod finding;
 mod guide;
 mod lateness;
+mod note;
 mod reason;
 mod rules;
 mod thresholds;
@@ -16,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use evidence::Evidence;
 pub(crate) use guide::push_guide;
+pub use note::{Note, NoteId};
 pub use reason::{Reason, ReasonId};
+pub(crate) use thresholds::TAIL_SAMPLES;
 
 /// How far a run's numbers can be trusted, and why not further.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +28,9 @@ pub struct Verdict {
     pub level: Level,
     /// What speaks against the numbers, the weightiest first; empty when trustworthy.
     pub reasons: Vec<Reason>,
+    /// What a reader should know beside them; it changes no level.
+    #[serde(default)]
+    pub notes: Vec<Note>,
 }
 
 /// How far a run's numbers can be trusted.
@@ -59,7 +65,8 @@ impl Verdict {
             rules::RULES.iter().filter_map(|rule| rule(evidence)).collect();
         reasons.sort_by_key(|reason| (std::cmp::Reverse(reason.level), reason.id));
         let level = reasons.first().map_or(Level::Trustworthy, |reason| reason.level);
-        Self { level, reasons }
+        let notes = note::notes(evidence, &reasons);
+        Self { level, reasons, notes }
     }
 
     /// The reason of this kind, if there is one.

@@ -1,12 +1,14 @@
 //! One function for each reason: `None` where there is nothing to say.
 
-use super::finding::{Finding, millis, ratio, share, tail};
+use super::finding::{Finding, millis, ratio, share};
 use super::lateness::{event_delay, first_token_delay, loop_lag, shared_stamps, stall};
 use super::thresholds::{
-    CAPACITY_RATIO, FAILED_RATIO, HELD_BACK, IDLE_RATIO, KERNEL_STAMPED_RATIO, RECORD_WAIT_RATIO,
-    REQUESTS_MIN, SERVER_GAP, THREAD_BUSY_RATIO, UNFINISHED_RATIO,
+    BUSY_RATIO, CAPACITY_RATIO, FAILED_RATIO, HELD_BACK, IDLE_RATIO, KERNEL_STAMPED_RATIO,
+    LAG_IN_GAP_RATIO, MOSTLY_SHARED_RATIO, RECORD_WAIT_RATIO, REQUESTS_MIN, SERVER_GAP,
+    UNFINISHED_RATIO,
 };
 use super::{Evidence, Level, Reason, ReasonId};
+use crate::ClientTrust;
 
 /// A reason, where the evidence gives one.
 pub(super) type Rule = fn(&Evidence<'_>) -> Option<Reason>;
@@ -51,14 +53,14 @@ fn concurrency(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn send_lateness(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (late, percentile) = tail(&evidence.client.held_back_ms)?;
+    let (late, percentile) = evidence.client.held_back_ms.tail()?;
     let finding = Finding::of(late, HELD_BACK.against(evidence.response_ms()))?;
-    let built = tail(&evidence.client.body_ready_ms);
+    let built = evidence.client.body_ready_ms.tail();
     let built = built.map_or_else(String::new, |(built, percentile)| {
         format!("; bodies were ready after {} ({percentile})", millis(built))
     });
     let text = format!(
-        "requests left {} after they were due ({percentile}, new connections not counted; limit {}, \
+        "requests were held back for {} ({percentile}, new connections not counted; limit {}, \
          against {}){built}",
         millis(late),
         millis(finding.threshold),
@@ -68,14 +70,27 @@ fn send_lateness(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn cpu_busy(evidence: &Evidence<'_>) -> Option<Reason> {
-    let busy = evidence.client.thread_busy_ratio?;
-    let finding = Finding::of(busy, THREAD_BUSY_RATIO)?;
-    let text = format!(
-        "the client's busiest thread used {} of its core (limit {}; --threads {})",
-        share(busy),
-        share(finding.threshold),
-        evidence.plan.client.threads,
-    );
+    let ClientTrust { thread_busy_ratio, cores_busy_ratio, .. } = *evidence.client;
+    let (busy, all) = match (thread_busy_ratio, cores_busy_ratio) {
+        (Some(busiest), Some(all)) if all > busiest => (all, true),
+        (busiest, _) => (busiest?, false),
+    };
+    let finding = Finding::of(busy, BUSY_RATIO)?;
+    let (busy, limit) = (share(busy), share(finding.threshold));
+    let threads = evidence.plan.client.threads;
+    let text = if all {
+        let cores = evidence.cores();
+        format!(
+            "the client's threads together used {busy} of the {cores} that they can run on (limit \
+             {limit}; --threads {threads})"
+        )
+    } else {
+        format!(
+            "the client's busiest thread used {busy} of its core (limit {limit}; --threads \
+             {threads}, {} here)",
+            evidence.cores(),
+        )
+    };
     Some(finding.reason(ReasonId::CpuBusy, "0..1", text))
 }
 
@@ -83,7 +98,7 @@ fn capacity(evidence: &Evidence<'_>) -> Option<Reason> {
     let used = evidence.client.capacity_ratio?;
     let finding = Finding::of(used, CAPACITY_RATIO)?;
     let text = format!(
-        "the run took {} of what this machine carried in turnbench selfcheck (limit {})",
+        "the run took {} of what the client can carry here by turnbench selfcheck (limit {})",
         share(used),
         share(finding.threshold),
     );
@@ -95,8 +110,11 @@ fn record_waits(evidence: &Evidence<'_>) -> Option<Reason> {
     let waits = ratio(client.record_waits, client.attempts)?;
     let finding = Finding::of(waits, RECORD_WAIT_RATIO)?;
     let text = format!(
-        "{} of {} records had to wait for the disk, and the client's threads with them",
-        client.record_waits, client.attempts,
+        "{} of {} records had to wait until they were taken to the disk, and the client's threads \
+         with them (limit {})",
+        client.record_waits,
+        client.attempts,
+        share(finding.threshold),
     );
     Some(finding.reason(ReasonId::RecordWaits, "0..1", text))
 }
@@ -125,13 +143,13 @@ fn server_gap(evidence: &Evidence<'_>) -> Option<Reason> {
     // A stamp of the kernel's that is a first token's own holds none of the client's delay; in the
     // others its lag bounds it.
     let lag = if !evidence.kernel_stamps() {
-        tail(&evidence.client.loop_lag_ms).map_or(f64::INFINITY, |(lag, _)| lag)
-    } else if evidence.shared_ratio().is_some_and(|ratio| ratio >= 0.5) {
+        evidence.client.loop_lag_ms.tail().map_or(f64::INFINITY, |(lag, _)| lag)
+    } else if evidence.shared_ratio().is_some_and(|ratio| ratio >= MOSTLY_SHARED_RATIO) {
         evidence.client.loop_lag_max_ms.unwrap_or(f64::INFINITY)
     } else {
         0.0
     };
-    let is_clients = lag > gap / 2.0;
+    let is_clients = lag > gap * LAG_IN_GAP_RATIO;
     let whose = if is_clients {
         "the client's own delay may be part of it"
     } else {
@@ -165,9 +183,10 @@ fn failed_requests(evidence: &Evidence<'_>) -> Option<Reason> {
     let failed = ratio(requests.failed, requests.failed + requests.completed)?;
     let finding = Finding::caution(failed, FAILED_RATIO)?;
     let text = format!(
-        "{} of {} requests failed and are in no percentile",
+        "{} of {} requests failed and are in no percentile (limit {})",
         requests.failed,
         requests.failed + requests.completed,
+        share(finding.threshold),
     );
     Some(finding.reason(ReasonId::FailedRequests, "0..1", text))
 }
@@ -191,7 +210,8 @@ fn unfinished_conversations(evidence: &Evidence<'_>) -> Option<Reason> {
     let finding = Finding::caution(share_open, UNFINISHED_RATIO)?;
     let text = format!(
         "{open} of {begun} conversations did not reach their end, so that late turns, which have \
-         the longest prompts, are too few",
+         the longest prompts, are too few (limit {})",
+        share(finding.threshold),
     );
     Some(finding.reason(ReasonId::UnfinishedConversations, "0..1", text))
 }

@@ -1,4 +1,7 @@
 //! Every limit of the verdict, each with its reason. A number on a limit is still good.
+//!
+//! Where a reason is a fact about something else, it names its source; the others are judgements, and
+//! say what they weigh.
 
 /// From where on a number is worth a caution, and from where on the client limited the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +40,9 @@ impl DelayLimits {
 }
 
 /// Samples from which the 99th percentile is judged, as it is shown; the 90th with fewer.
-pub(super) const TAIL_SAMPLES: u64 = 100;
+///
+/// The 99th percentile of 100 values lies between the two largest; with fewer it is the largest.
+pub(crate) const TAIL_SAMPLES: u64 = 100;
 
 /// Share of the clients' time without a request in flight.
 ///
@@ -87,7 +92,8 @@ const LOOP_LAG_CEILING_MS: Limits = Limits { caution: 50.0, limited: 1_000.0 };
 /// p99 of the event loops' lag, against the median TTFT, where the kernel stamps.
 ///
 /// The lag then delays sends, and the stamps of what waits with later bytes (`SHARED_STAMPS` judges
-/// first tokens). Up to 1.1 ms is the timer's own grain. Beyond 50 ms at one time in a hundred several
+/// first tokens). Up to 1.1 ms is the grain of the timer (tokio's count in whole milliseconds:
+/// `tokio::time::sleep`). Beyond 50 ms at one time in a hundred several
 /// tokens of any usual server wait, however long its prompts take; a second is as long as whole
 /// answers.
 pub(super) const LOOP_LAG_KERNEL: DelayLimits = DelayLimits {
@@ -135,11 +141,13 @@ pub(super) const SHARED_STAMPS: DelayLimits = DelayLimits {
 /// them. Fewer are worth a caution.
 pub(super) const SHARED_STAMPS_RATIO: f64 = 0.01;
 
-/// CPU share of the client's busiest thread.
+/// CPU share of the client's busiest thread, or of all its threads in the cores that they can run on,
+/// whichever is larger: more threads than cores share them, so that none of them looks busy.
 ///
-/// Queues in front of a server with random arrivals grow as `1 / (1 - load)`: five times the
-/// service time at 80 %, twenty times at 95 %, where hardly anything waits for the server.
-pub(super) const THREAD_BUSY_RATIO: Limits = Limits { caution: 0.8, limited: 0.95 };
+/// Queues in front of a server with random arrivals grow as `1 / (1 - load)` (the mean time in an
+/// M/M/1 queue; Kleinrock, Queueing Systems I, 3.2): five times the service time at 80 %, twenty times
+/// at 95 %, where hardly anything waits for the server.
+pub(super) const BUSY_RATIO: Limits = Limits { caution: 0.8, limited: 0.95 };
 
 /// Share of what the machine carried in `turnbench selfcheck`.
 ///
@@ -155,7 +163,8 @@ pub(super) const RECORD_WAIT_RATIO: Limits = Limits { caution: 0.0, limited: 0.1
 /// Lowest share of first tokens that the kernel stamped.
 ///
 /// Below it even p99 can come from the client's own stamps, late by an unknown delay. A single
-/// one without a stamp happens: the kernel begins to stamp some ms after it was asked to.
+/// one without a stamp happens: the kernel begins to stamp some ms after it was asked to
+/// (`net_enable_timestamp` in Linux' net/core/dev.c leaves the switch to a work queue).
 pub(super) const KERNEL_STAMPED_RATIO: f64 = 0.99;
 
 /// Completed requests from which a p99 is shown; with fewer, medians have wide intervals too.
@@ -182,3 +191,12 @@ pub(super) const SERVER_GAP: DelayLimits = DelayLimits {
     floor_ms: Limits { caution: 2.0, limited: f64::INFINITY },
     ceiling_ms: NO_CEILING,
 };
+
+/// Share of a [`SERVER_GAP`] that the client's own lag must exceed to be named as a part of it.
+///
+/// Below half, more of the gap is the network's or the server's than the client's.
+pub(super) const LAG_IN_GAP_RATIO: f64 = 0.5;
+
+/// Share of first tokens that share the stamp of later ones from which the median TTFT, and so the
+/// median gap, is one of theirs and holds the client's lag.
+pub(super) const MOSTLY_SHARED_RATIO: f64 = 0.5;

@@ -9,7 +9,9 @@ mod support;
 
 use runs::{healthy, late, only, report, report_of, shard};
 use support::records::{completed, failed, plan};
-use turnbench_metrics::{Capacity, ConversationCounts, Environment, Level, ReasonId, RunFacts};
+use turnbench_metrics::{
+    Capacity, ConversationCounts, Environment, Level, NoteId, ReasonId, RunFacts,
+};
 use turnbench_model::{FailureKind, Nanos, Received, RequestRecord, ServerTimes};
 
 #[test]
@@ -163,6 +165,60 @@ fn threads_and_stalls_are_judged() {
     let mut short = shard(1.0, &[]);
     short.shards[0].wall_ns = Nanos::from_millis(100);
     assert_eq!(report(&healthy(), short).verdict.level, Level::Trustworthy);
+}
+
+#[test]
+fn more_threads_than_cores_do_not_look_idle() {
+    let mut plan = plan();
+    plan.load.num_clients = 4;
+    plan.client.threads = 8;
+    let crowd = |busy| {
+        let mut facts = shard(busy, &[]);
+        facts.shards = vec![facts.shards[0].clone(); 8];
+        facts
+    };
+    let own = |cpu_cores| Environment {
+        cpu_cores,
+        capacity: Some(Capacity { cpu_ns_per_event: 6_000_000.0, cpu_ns_per_request: 0.0 }),
+        ..Environment::default()
+    };
+    let of = |busy, cores| report_of(&plan, &healthy(), crowd(busy), &own(cores)).verdict;
+    let busy = of(0.24, Some(2));
+    let reason = busy.reason(ReasonId::CpuBusy).unwrap();
+    assert_eq!((reason.level, reason.value), (Level::ClientLimited, 0.96));
+    assert!(reason.text.contains("together used 96 % of the 2 cores"), "{}", reason.text);
+    // 7.2 s of CPU in 4.3 s.
+    let capacity = busy.reason(ReasonId::Capacity).unwrap();
+    assert!(capacity.value > 0.8 && capacity.value < 0.9, "{capacity:?}");
+    assert_eq!(of(0.24, Some(8)).level, Level::Trustworthy);
+    assert_eq!(of(0.24, None).level, Level::Trustworthy);
+    assert_eq!(of(0.1, Some(2)).reason(ReasonId::CpuBusy), None);
+}
+
+#[test]
+fn a_server_on_the_clients_cores_is_noted_where_it_may_matter() {
+    let mut plan = plan();
+    plan.load.num_clients = 4;
+    plan.client.server_on_this_host = true;
+    let own = Environment {
+        cpu_cores: Some(2),
+        capacity: Some(Capacity::default()),
+        ..Environment::default()
+    };
+    let notes = |plan: &_, facts, own| {
+        let notes = report_of(plan, &healthy(), facts, own).verdict.notes;
+        notes.iter().map(|note| note.id).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(&plan, shard(0.3, &[]), &own), []);
+    assert_eq!(notes(&plan, shard(0.9, &[]), &own), [NoteId::ServerOnThisHost]);
+    let mut full = plan.clone();
+    full.client.threads = 2;
+    assert_eq!(notes(&full, shard(0.3, &[]), &own), [NoteId::ServerOnThisHost]);
+    full.client.server_on_this_host = false;
+    assert_eq!(notes(&full, shard(0.9, &[]), &own), []);
+    let unknown = Environment { capacity: None, ..own.clone() };
+    assert_eq!(notes(&plan, shard(0.3, &[]), &unknown), [NoteId::NoSelfcheck]);
+    assert_eq!(report(&[], RunFacts::default()).verdict.notes, []);
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-/// Widest line of our own blocks.
+/// Columns where nothing tells how many there are, and the narrowest that tables are made for.
 pub(super) const WIDTH: usize = 80;
+
+/// Columns between which prose adapts: longer lines are hard to read, shorter ones fall apart.
+const PROSE_WIDTHS: (usize, usize) = (40, 100);
 
 /// A number with a comma every three digits.
 pub(super) fn grouped(number: u64) -> String {
@@ -41,9 +44,9 @@ pub(super) fn counted(number: u64, noun: &str) -> String {
 /// Columns before the text of a labelled block.
 const LABEL_WIDTH: usize = 15;
 
-/// `text` behind a label, broken at spaces into lines of at most [`WIDTH`] characters.
-pub(super) fn labelled(label: &str, text: &str) -> String {
-    wrapped(&format!("{label:<LABEL_WIDTH$}"), text, LABEL_WIDTH)
+/// `text` behind a label, broken at spaces as by [`wrapped`].
+pub(super) fn labelled(width: usize, label: &str, text: &str) -> String {
+    wrapped(width, &format!("{label:<LABEL_WIDTH$}"), text, LABEL_WIDTH)
 }
 
 /// Units that stay with the number before them.
@@ -69,15 +72,18 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// `text` behind `prefix`, broken at spaces into lines of at most [`WIDTH`] characters, all but
-/// the first with `indent` spaces before them. A longer word stands alone; a number keeps its unit.
-pub(super) fn wrapped(prefix: &str, text: &str, indent: usize) -> String {
+/// `text` behind `prefix`, broken at spaces into lines for a terminal of `width` columns, but not of
+/// more than 100 characters, nor of fewer than 40; all but the first have `indent` spaces before them.
+/// A longer word stands alone; a number keeps its unit.
+pub(super) fn wrapped(width: usize, prefix: &str, text: &str, indent: usize) -> String {
+    let (narrowest, widest) = PROSE_WIDTHS;
+    let width = width.clamp(narrowest, widest);
     let mut lines = prefix.to_owned();
     let mut length = prefix.chars().count();
     let mut line_is_empty = true;
     for word in words(text) {
         let word_length = word.chars().count();
-        if !line_is_empty && length + 1 + word_length > WIDTH {
+        if !line_is_empty && length + 1 + word_length > width {
             lines.push('\n');
             lines.push_str(&" ".repeat(indent));
             length = indent;
@@ -133,20 +139,26 @@ mod tests {
 
     #[test]
     fn long_text_breaks_at_spaces() {
-        let text = wrapped("", &"word ".repeat(40), 2);
+        let text = wrapped(WIDTH, "", &"word ".repeat(40), 2);
         assert!(text.lines().all(|line| line.len() <= WIDTH));
         assert_eq!(text.split_whitespace().count(), 40);
         assert!(text.lines().skip(1).all(|line| line.starts_with("  word")));
-        assert_eq!(wrapped("- ", "short", 2), "- short\n");
+        assert_eq!(wrapped(WIDTH, "- ", "short", 2), "- short\n");
+        let longest = |width| {
+            let text = wrapped(width, "", &"word ".repeat(40), 2);
+            text.lines().map(str::len).max()
+        };
+        assert_eq!([0, 40, 90, 200].map(longest), [39, 39, 89, 99].map(Some));
     }
 
     #[test]
     fn a_number_keeps_its_unit() {
         for unit in ["ms", "%", "ms,", "%;", "s)"] {
-            let text = wrapped("", &format!("{} 12.5 {unit} later", "x".repeat(WIDTH - 5)), 2);
+            let text =
+                wrapped(WIDTH, "", &format!("{} 12.5 {unit} later", "x".repeat(WIDTH - 5)), 2);
             assert_eq!(text.lines().nth(1), Some(&*format!("  12.5 {unit} later")));
         }
-        let word = wrapped("", &format!("{} 12 streams", "x".repeat(WIDTH - 3)), 0);
+        let word = wrapped(WIDTH, "", &format!("{} 12 streams", "x".repeat(WIDTH - 3)), 0);
         assert!(word.ends_with("12\nstreams\n"), "{word}");
     }
 }

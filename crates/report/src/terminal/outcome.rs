@@ -9,11 +9,13 @@ const MESSAGE_LENGTH: usize = 160;
 
 /// What became of requests and conversations: completed, failed by kind, cancelled, unfinished;
 /// and the rates over the true span of the run.
-pub fn outcome_text(report: &RunReport) -> String {
+///
+/// Lines are broken for a terminal of `width` columns, as far as 40 to 100.
+pub fn outcome_text(report: &RunReport, width: usize) -> String {
     let counts = &report.counts;
-    let mut text = labelled("requests", &requests(counts));
+    let mut text = labelled(width, "requests", &requests(counts));
     for failure in &counts.failures {
-        text.push_str(&wrapped("  ", &failure_line(failure), 4));
+        text.push_str(&wrapped(width, "  ", &failure_line(failure), 4));
     }
     let warmup = counts.requests;
     if warmup.warmup_failed_attempts > 0 {
@@ -21,11 +23,11 @@ pub fn outcome_text(report: &RunReport) -> String {
         let attempts = counted(warmup.warmup_attempts, "attempt");
         let _ = writeln!(text, "  warm-up step: {failed} of {attempts} failed");
     }
-    text.push_str(&labelled("conversations", &conversations(counts)));
+    text.push_str(&labelled(width, "conversations", &conversations(counts)));
     if counts.interrupted {
-        text.push_str(&labelled("run", "interrupted before its end"));
+        text.push_str(&labelled(width, "run", "interrupted before its end"));
     }
-    text.push_str(&throughput(&report.throughput));
+    text.push_str(&throughput(&report.throughput, width));
     text
 }
 
@@ -75,17 +77,19 @@ fn conversations(counts: &Counts) -> String {
     line
 }
 
-fn throughput(rates: &Throughput) -> String {
+fn throughput(rates: &Throughput, width: usize) -> String {
     let (Some(span), Some(requests)) = (rates.span_sec, rates.requests_per_sec) else {
         return String::new();
     };
     let tokens = rates.output_tokens_per_sec;
     let tokens = tokens.map_or_else(String::new, |rate| format!(" {rate:.1} output tokens/s,"));
-    labelled("throughput", &format!("{requests:.2} requests/s,{tokens} over {span:.2} s"))
+    labelled(width, "throughput", &format!("{requests:.2} requests/s,{tokens} over {span:.2} s"))
 }
 
 /// A note for how many requests the table's TTFT was lowered; empty when for none.
-pub fn correction_text(correction: &TtftCorrection) -> String {
+///
+/// Lines are broken for a terminal of `width` columns, as far as 40 to 100.
+pub fn correction_text(correction: &TtftCorrection, width: usize) -> String {
     if correction.corrected == 0 {
         return String::new();
     }
@@ -99,5 +103,5 @@ pub fn correction_text(correction: &TtftCorrection) -> String {
         let count = grouped(correction.nearly_all_removed);
         let _ = write!(note, "; next to nothing is left of it for {count} of them");
     }
-    wrapped("note: ", &note, 6)
+    wrapped(width, "note: ", &note, 6)
 }

@@ -5,42 +5,44 @@ use super::lines::{counted, grouped, labelled, millis, table, wrapped};
 /// Rates of a stream for which it is said how many a core carries, in tokens per second.
 const RATES: [u32; 3] = [10, 50, 100];
 
-/// What a selfcheck found, and what to change; at most 80 columns.
-pub fn selfcheck_text(found: &Selfcheck) -> String {
-    let mut text = machine_text(&found.machine);
+/// What a selfcheck found, and what to change. The table keeps to 80 columns.
+///
+/// Lines are broken for a terminal of `width` columns, as far as 40 to 100.
+pub fn selfcheck_text(found: &Selfcheck, width: usize) -> String {
+    let mut text = machine_text(&found.machine, width);
     let clock = format!(
         "{}, in steps of {} ns; reading it takes {:.0} ns",
         found.machine.clock_source.as_deref().unwrap_or("source not known"),
         found.clock.resolution_ns,
         found.clock.read_cost_ns,
     );
-    text.push_str(&labelled("clock", &clock));
-    text.push_str(&stamps_text(found));
+    text.push_str(&labelled(width, "clock", &clock));
+    text.push_str(&stamps_text(found, width));
     if let Some(speed) = &found.speed {
-        text.push_str(&speed_text(speed));
+        text.push_str(&speed_text(speed, width));
     }
     if !found.loads.is_empty() {
-        text.push_str(&loads_text(found));
+        text.push_str(&loads_text(found, width));
     }
     if let Some(network) = &found.network {
-        text.push_str(&network_text(network));
+        text.push_str(&network_text(network, width));
     }
     for missing in &found.missing {
-        text.push_str(&labelled("not measured", missing));
+        text.push_str(&labelled(width, "not measured", missing));
     }
     let advice = advice(found);
     if advice.is_empty() {
-        text.push_str(&labelled("to change", "nothing found"));
+        text.push_str(&labelled(width, "to change", "nothing found"));
     } else {
         text.push_str("to change\n");
         for one in advice {
-            text.push_str(&wrapped("- ", &one, 2));
+            text.push_str(&wrapped(width, "- ", &one, 2));
         }
     }
     text
 }
 
-fn machine_text(machine: &Machine) -> String {
+fn machine_text(machine: &Machine, width: usize) -> String {
     let model = machine.cpu_model.as_deref().unwrap_or("CPU not known");
     let cores = machine
         .cpu_cores
@@ -53,7 +55,7 @@ fn machine_text(machine: &Machine) -> String {
         [] => String::new(),
         all => format!(", governor {}", all.join(", ")),
     };
-    let mut text = labelled("machine", &format!("{model}{cores}{limit}{governors}"));
+    let mut text = labelled(width, "machine", &format!("{model}{cores}{limit}{governors}"));
     if let (Some(files), Some(clients)) = (machine.files_max, machine.clients_max()) {
         let raised = match machine.file_limit_soft {
             Some(soft) if soft < files => {
@@ -63,18 +65,18 @@ fn machine_text(machine: &Machine) -> String {
         };
         let files =
             format!("at most {}{raised}: enough for {} clients", grouped(files), grouped(clients));
-        text.push_str(&labelled("open files", &files));
+        text.push_str(&labelled(width, "open files", &files));
     }
     if let Some(ports) = machine.local_ports {
         let ports =
             format!("{0}: enough for {0} connections to one server", grouped(u64::from(ports)));
-        text.push_str(&labelled("local ports", &ports));
+        text.push_str(&labelled(width, "local ports", &ports));
     }
     text
 }
 
 /// What the lightest load says of the kernel's stamps.
-fn stamps_text(found: &Selfcheck) -> String {
+fn stamps_text(found: &Selfcheck, width: usize) -> String {
     let Some(idle) = found.loads.first() else { return String::new() };
     let stamped = idle.kernel_stamped_ratio.unwrap_or(0.0) * 100.0;
     let text = match idle.client_delay_ms.percentile(50.0) {
@@ -85,12 +87,13 @@ fn stamps_text(found: &Selfcheck) -> String {
         ),
         None => "none: times are taken when the client reads, and contain its delays".to_owned(),
     };
-    labelled("kernel stamps", &text)
+    labelled(width, "kernel stamps", &text)
 }
 
-fn speed_text(speed: &Speed) -> String {
+fn speed_text(speed: &Speed, width: usize) -> String {
     let capacity = speed.capacity;
     let mut text = labelled(
+        width,
         "one thread",
         &format!(
             "at most {} requests/s of one token each",
@@ -98,6 +101,7 @@ fn speed_text(speed: &Speed) -> String {
         ),
     );
     text.push_str(&labelled(
+        width,
         "",
         &format!(
             "at most {} events/s where 16 arrive at a time",
@@ -105,6 +109,7 @@ fn speed_text(speed: &Speed) -> String {
         ),
     ));
     text.push_str(&labelled(
+        width,
         "",
         &format!(
             "{:.1} us of CPU a request, {:.2} us an event that arrives alone",
@@ -118,12 +123,16 @@ fn speed_text(speed: &Speed) -> String {
     });
     let streams: Vec<String> = streams.collect();
     if !streams.is_empty() {
-        text.push_str(&labelled("", &format!("a core is full with {}", streams.join(", or "))));
+        text.push_str(&labelled(
+            width,
+            "",
+            &format!("a core is full with {}", streams.join(", or ")),
+        ));
     }
     text
 }
 
-fn loads_text(found: &Selfcheck) -> String {
+fn loads_text(found: &Selfcheck, width: usize) -> String {
     let rows: Vec<Vec<String>> = found
         .loads
         .iter()
@@ -143,6 +152,7 @@ fn loads_text(found: &Selfcheck) -> String {
         .collect();
     let threads = found.loads.iter().map(|load| u64::from(load.threads)).max().unwrap_or(1);
     let head = wrapped(
+        width,
         "\n",
         &format!(
             "{}, a server on this machine, streams of 100 tokens/s that start together; in ms, read: \
@@ -157,16 +167,16 @@ fn loads_text(found: &Selfcheck) -> String {
     format!("{head}{}\n", table(&heading, &rows))
 }
 
-fn network_text(network: &NetworkCheck) -> String {
-    let mut text = labelled("server", &network.url);
+fn network_text(network: &NetworkCheck, width: usize) -> String {
+    let mut text = labelled(width, "server", &network.url);
     let connect = format!("{}): one round trip through the network", spread(&network.connect_ms));
-    text.push_str(&labelled("  TCP connect", &connect));
+    text.push_str(&labelled(width, "  TCP connect", &connect));
     let health = format!(
         "{}, status {}): a round trip and the server's own time",
         spread(&network.health_ms),
         network.health_status
     );
-    text.push_str(&labelled("  GET /health", &health));
+    text.push_str(&labelled(width, "  GET /health", &health));
     text
 }
 

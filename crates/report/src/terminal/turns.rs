@@ -11,7 +11,9 @@ const TURNS_SHOWN: usize = 12;
 
 /// The table by turn: requests, TTFT, latency, input tokens and the cached share of the prompt
 /// as the server reported it. Empty without a completed request.
-pub fn turns_text(report: &RunReport) -> String {
+///
+/// Lines are broken for a terminal of `width` columns, as far as 40 to 100.
+pub fn turns_text(report: &RunReport, width: usize) -> String {
     if report.turns.is_empty() {
         return String::new();
     }
@@ -29,18 +31,19 @@ pub fn turns_text(report: &RunReport) -> String {
     text.push_str(&later_turns_line(report));
     if !streamed {
         text.push_str(&wrapped(
+            width,
             "",
             "ttft: answers were not streamed, so there is none (the statistics above have the \
              whole answer's time as ttft_ms)",
             2,
         ));
     }
-    text.push_str(&cached_note(report));
+    text.push_str(&cached_note(report, width));
     text
 }
 
 /// Why the cached share is missing, or from how many requests it is.
-fn cached_note(report: &RunReport) -> String {
+fn cached_note(report: &RunReport, width: usize) -> String {
     let cache = &report.cache;
     if cache.reporting_requests == 0 {
         let why = match report.plan.compat {
@@ -52,7 +55,7 @@ fn cached_note(report: &RunReport) -> String {
                  --enable-cache-report)"
             }
         };
-        wrapped("", why, 2)
+        wrapped(width, "", why, 2)
     } else if cache.reporting_requests < cache.requests {
         let reporting = grouped(cache.reporting_requests);
         format!("cached: reported for {reporting} of {}\n", counted(cache.requests, "request"))

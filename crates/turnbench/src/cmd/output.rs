@@ -13,6 +13,15 @@ pub(crate) fn print(text: &str) -> Result<(), Exit> {
     }
 }
 
+/// Columns that text is made for when it does not go to a terminal.
+const PIPED_WIDTH: usize = 80;
+
+/// Columns of the terminal that standard output is; 80 when it is none.
+pub(crate) fn width() -> usize {
+    let width = || Some(usize::from(terminal_size::terminal_size()?.0.0));
+    if io::stdout().is_terminal() { width().unwrap_or(PIPED_WIDTH) } else { PIPED_WIDTH }
+}
+
 /// Whether standard output shows colours.
 pub(crate) fn color() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

@@ -24,13 +24,14 @@ pub(crate) fn table(report: &RunReport, parameters: &Parameters) -> String {
         &report.summaries,
         style(),
     );
+    let width = output::width();
     for block in [
-        correction_text(&report.ttft_correction),
-        outcome_text(report),
-        turns_text(report),
+        correction_text(&report.ttft_correction, width),
+        outcome_text(report, width),
+        turns_text(report, width),
         headlines_text(report),
-        verdict_text(report),
-        client_text(report),
+        verdict_text(report, width),
+        client_text(report, width),
     ] {
         if !block.is_empty() {
             text.push_str(&block);

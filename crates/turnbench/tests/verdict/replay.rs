@@ -122,6 +122,10 @@ impl Running<'_> {
         }
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops the client's every thread for a while; the server goes on.
     pub(crate) fn stand_still(&self, span: Duration) {
         send(&self.child, Signal::SIGSTOP);
@@ -168,7 +172,7 @@ pub(crate) fn one_core() -> CpuSet {
 pub(crate) struct Judged {
     pub(crate) report: Value,
     pub(crate) stdout: String,
-    records: Vec<Value>,
+    pub(crate) records: Vec<Value>,
 }
 
 impl std::fmt::Debug for Judged {

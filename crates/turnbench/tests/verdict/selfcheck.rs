@@ -42,18 +42,24 @@ fn the_machine_is_measured_and_a_run_is_held_against_it() {
     assert!(report["client"]["capacity_ratio"].as_f64() > Some(0.0), "{}", report["client"]);
     assert!(report["environment"]["capacity"].is_object(), "{}", report["environment"]);
 
-    // Were the machine a thousand times slower, the run would be too much for it.
-    let kept = state.join("turnbench/selfcheck.json");
-    let mut slow: Value = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
-    for machine in slow.as_object_mut().unwrap().values_mut() {
-        machine["speed"]["capacity"]["cpu_ns_per_request"] = 1e12.into();
+    // Requests as fast as one thread can send them are all that it carries.
+    let run = || {
+        let replay = Replay::new(&["--raw-speed"], 6_000);
+        std::fs::create_dir(replay.folder().join("turnbench")).unwrap();
+        let kept = replay.folder().join("turnbench/selfcheck.json");
+        std::fs::copy(state.join("turnbench/selfcheck.json"), kept).unwrap();
+        replay.run(&["-p", "32", "--threads", "1"], 1)
+    };
+    // Others on the machine may leave the client less than half a core.
+    let mut judged = run();
+    for _ in 0..3 {
+        if !judged.has("capacity") {
+            judged = run();
+        }
     }
-    std::fs::write(&kept, slow.to_string()).unwrap();
-    let replay = Replay::new(&["--raw-speed", "--ttft-ms", "2"], 4);
-    std::fs::create_dir(replay.folder().join("turnbench")).unwrap();
-    std::fs::copy(&kept, replay.folder().join("turnbench/selfcheck.json")).unwrap();
-    let judged = replay.run(&[], 2);
-    assert_eq!(judged.reason("capacity")["level"], "client-limited", "{judged:?}");
+    assert!(judged.reason("capacity")["value"].as_f64() > Some(0.5), "{judged:?}");
+    let notes = judged.report["verdict"]["notes"].as_array().unwrap();
+    assert!(notes.iter().all(|note| note["id"] != "no_selfcheck"), "{notes:?}");
 }
 
 #[test]

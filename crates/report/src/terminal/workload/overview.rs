@@ -1,28 +1,28 @@
 use turnbench_metrics::{Describe, Distribution, TokenBasis, WorkloadReport};
 
-use super::super::lines::{counted, grouped, labelled, table};
+use super::super::lines::{WIDTH, counted, grouped, labelled, table};
 
 /// What the file is and where the numbers are from.
 pub(super) fn heading(report: &WorkloadReport) -> String {
-    let mut text = labelled("file", &format!("{} ({})", report.file, report.format));
+    let mut text = labelled(WIDTH, "file", &format!("{} ({})", report.file, report.format));
     let mut counts =
         vec![counted(report.conversations, "conversation"), counted(report.requests, "request")];
     if report.messages > 0 {
         counts.push(counted(report.messages, "message"));
     }
-    text.push_str(&labelled("holds", &counts.join(", ")));
+    text.push_str(&labelled(WIDTH, "holds", &counts.join(", ")));
     if report.sub_conversations > 0 {
         let started = counted(report.sub_conversations, "conversation");
-        text.push_str(&labelled("", &format!("{started} started by another one")));
+        text.push_str(&labelled(WIDTH, "", &format!("{started} started by another one")));
     }
-    text.push_str(&labelled("tokens", &basis(report)));
+    text.push_str(&labelled(WIDTH, "tokens", &basis(report)));
     if report.messages_with_media > 0 {
         let media = counted(report.messages_with_media, "message");
         let note = format!("{media} with images or other parts that are no text: not counted");
-        text.push_str(&labelled("", &note));
+        text.push_str(&labelled(WIDTH, "", &note));
     }
     if !report.models.is_empty() {
-        text.push_str(&labelled("models", &models(report)));
+        text.push_str(&labelled(WIDTH, "models", &models(report)));
     }
     text
 }

@@ -1,6 +1,6 @@
 use turnbench_metrics::{BlockReuse, Describe, RequestOrder, TokenBasis, WorkloadReport};
 
-use super::super::lines::{grouped, percentage, table, wrapped};
+use super::super::lines::{WIDTH, grouped, percentage, table, wrapped};
 use super::overview::count;
 
 /// The table of prompts by turn; empty where each conversation has one only.
@@ -72,6 +72,7 @@ pub(super) fn reuse(report: &WorkloadReport) -> String {
         "without the answers, whose blocks the trace does not name"
     };
     text.push_str(&wrapped(
+        WIDTH,
         "",
         &format!(
             "own history, any request: share of prompt tokens that an endless prefix cache could \
@@ -83,7 +84,12 @@ pub(super) fn reuse(report: &WorkloadReport) -> String {
     ));
     if first.requests < report.requests && report.token_basis == TokenBasis::BlockNames {
         let (known, all) = (grouped(first.requests), grouped(report.requests));
-        text.push_str(&wrapped("", &format!("{known} of {all} requests have block names"), 2));
+        text.push_str(&wrapped(
+            WIDTH,
+            "",
+            &format!("{known} of {all} requests have block names"),
+            2,
+        ));
     }
     text
 }

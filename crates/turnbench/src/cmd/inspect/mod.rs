@@ -1,7 +1,6 @@
 mod progress;
 mod workload;
 
-use std::io::IsTerminal;
 use std::num::NonZeroU32;
 
 use turnbench_metrics::{TokenBasis, WorkloadReport};
@@ -14,9 +13,6 @@ use crate::exit::{Exit, ExitCode, WithExitCode};
 use progress::Progress;
 use workload::Workload;
 
-/// Columns of text that no terminal shows.
-const PIPED_WIDTH: usize = 80;
-
 /// Tokens of a block in vLLM, unless it is told otherwise.
 const BLOCK_SIZE: NonZeroU32 = NonZeroU32::new(16).unwrap();
 
@@ -27,7 +23,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode, Exit> {
     warn_of_own_block_size(args, &report);
     output::print(&match args.format {
         InspectFormat::Json => workload_json(&report)?,
-        InspectFormat::Table => workload_text(&report, terminal_width()),
+        InspectFormat::Table => workload_text(&report, output::width()),
     })?;
     Ok(ExitCode::Done)
 }
@@ -60,9 +56,4 @@ fn warn_of_own_block_size(args: &InspectArgs, report: &WorkloadReport) {
          its text is made, which has blocks of any size",
         sizes.join(", ")
     ));
-}
-
-fn terminal_width() -> usize {
-    let width = || Some(usize::from(terminal_size::terminal_size()?.0.0));
-    if std::io::stdout().is_terminal() { width().unwrap_or(PIPED_WIDTH) } else { PIPED_WIDTH }
 }

@@ -52,7 +52,7 @@ pub(crate) fn selfcheck(args: &SelfcheckArgs) -> Result<ExitCode, Exit> {
     };
     match args.format {
         SelfcheckFormat::Json => output::print(&(serde_json::to_string_pretty(&found)? + "\n"))?,
-        SelfcheckFormat::Table => output::print(&selfcheck_text(&found))?,
+        SelfcheckFormat::Table => output::print(&selfcheck_text(&found, output::width()))?,
     }
     if let Some(error) = failure {
         // What an earlier selfcheck found stays: later runs have more of it than of this.

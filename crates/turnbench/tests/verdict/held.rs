@@ -1,0 +1,62 @@
+//! One thread of a client that is held while the others go on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+/// A thread that stands still until it is let go. The test's thread that holds it is the one that lets
+/// it go.
+pub(crate) struct HeldThread {
+    thread: Pid,
+}
+
+impl HeldThread {
+    /// Holds the thread of this name.
+    pub(crate) fn of(process: u32, name: &str) -> Self {
+        let id = thread_folder(process, name).file_name().unwrap().to_str().unwrap().to_owned();
+        let thread = Pid::from_raw(id.parse().unwrap());
+        ptrace::seize(thread, Options::empty()).unwrap();
+        ptrace::interrupt(thread).unwrap();
+        waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+        Self { thread }
+    }
+
+    pub(crate) fn let_go(self) {
+        ptrace::detach(self.thread, None).unwrap();
+    }
+}
+
+/// Waits until the thread of this name sleeps and has used no CPU time for half a second.
+pub(crate) fn wait_until_blocked(process: u32, name: &str) {
+    let folder = thread_folder(process, name);
+    let (mut before, mut same) = (String::new(), 0);
+    // A minute at most.
+    for _ in 0..600 {
+        std::thread::park_timeout(Duration::from_millis(100));
+        let now = state_and_cpu(&folder);
+        same = if now.starts_with('S') && now == before { same + 1 } else { 0 };
+        before = now;
+        if same == 5 {
+            return;
+        }
+    }
+    panic!("{name} was never blocked");
+}
+
+/// State, and ticks in user mode and in the kernel.
+fn state_and_cpu(folder: &Path) -> String {
+    let text = std::fs::read_to_string(folder.join("stat")).unwrap();
+    let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    format!("{} {} {}", fields[0], fields[11], fields[12])
+}
+
+fn thread_folder(process: u32, name: &str) -> PathBuf {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let is_it = |folder: &PathBuf| {
+        std::fs::read_to_string(folder.join("comm")).is_ok_and(|found| found.trim() == name)
+    };
+    threads.map(|thread| thread.unwrap().path()).find(is_it).expect("a thread of this name")
+}
