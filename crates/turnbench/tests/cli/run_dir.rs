@@ -199,3 +199,24 @@ fn report_tells_that_a_plan_is_of_another_version() {
                   the turnbench that wrote it\n";
     assert_eq!(run.stderr, expect);
 }
+
+/// Names of all properties in a schema, those of definitions included.
+fn properties(schema: &Value, names: &mut Vec<String>) {
+    let own = schema["properties"].as_object().into_iter().flatten();
+    names.extend(own.map(|(name, _)| name.clone()));
+    for definition in schema["$defs"].as_object().into_iter().flat_map(|all| all.values()) {
+        properties(definition, names);
+    }
+}
+
+#[test]
+fn every_field_of_a_record_is_in_the_prose() {
+    let read = |path: &str| std::fs::read_to_string(root().join("docs").join(path)).unwrap();
+    let schema: Value = serde_json::from_str(&read("schema/record.json")).unwrap();
+    let mut names = Vec::new();
+    properties(&schema, &mut names);
+    assert!(names.len() > 40, "{names:?}");
+    let prose = read("records.md");
+    names.retain(|name| !prose.contains(&format!("`{name}`")));
+    assert_eq!(names, [""; 0]);
+}

@@ -1,4 +1,4 @@
-//! One thread of a client that is held while the others go on.
+//! One thread of a client that is held, or gives way, while the others go on.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,8 +16,7 @@ pub(crate) struct HeldThread {
 impl HeldThread {
     /// Holds the thread of this name.
     pub(crate) fn of(process: u32, name: &str) -> Self {
-        let id = thread_folder(process, name).file_name().unwrap().to_str().unwrap().to_owned();
-        let thread = Pid::from_raw(id.parse().unwrap());
+        let thread = Pid::from_raw(thread_id(process, name).parse().unwrap());
         ptrace::seize(thread, Options::empty()).unwrap();
         ptrace::interrupt(thread).unwrap();
         waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
@@ -27,6 +26,13 @@ impl HeldThread {
     pub(crate) fn let_go(self) {
         ptrace::detach(self.thread, None).unwrap();
     }
+}
+
+/// Makes the thread of this name let all others go first.
+pub(crate) fn be_nice(process: u32, name: &str) {
+    let mut renice = std::process::Command::new("renice");
+    renice.args(["-n", "19", "-p", &thread_id(process, name)]).stdout(std::process::Stdio::null());
+    assert!(renice.status().unwrap().success());
 }
 
 /// Waits until the thread of this name sleeps and has used no CPU time for half a second.
@@ -51,6 +57,10 @@ fn state_and_cpu(folder: &Path) -> String {
     let text = std::fs::read_to_string(folder.join("stat")).unwrap();
     let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
     format!("{} {} {}", fields[0], fields[11], fields[12])
+}
+
+fn thread_id(process: u32, name: &str) -> String {
+    thread_folder(process, name).file_name().unwrap().to_str().unwrap().to_owned()
 }
 
 fn thread_folder(process: u32, name: &str) -> PathBuf {

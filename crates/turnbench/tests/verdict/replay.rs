@@ -159,13 +159,39 @@ pub(crate) fn send(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id() as i32), signal).expect("the process is there");
 }
 
+/// One of those that this process may use.
+#[derive(Clone, Copy)]
+pub(crate) enum Core {
+    First,
+    Last,
+}
+
+impl Core {
+    fn set(self) -> CpuSet {
+        let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        let mut cores = (0..CpuSet::count()).filter(|&core| all.is_set(core) == Ok(true));
+        let core = match self {
+            Self::First => cores.next(),
+            Self::Last => cores.next_back(),
+        };
+        let mut one = CpuSet::new();
+        one.set(core.expect("a core")).unwrap();
+        one
+    }
+}
+
+/// Runs `what`, and the processes that it starts, on one core.
+pub(crate) fn on_core<T: Send>(core: Core, what: impl FnOnce() -> T + Send) -> T {
+    let pinned = || {
+        sched_setaffinity(Pid::from_raw(0), &core.set()).unwrap();
+        what()
+    };
+    std::thread::scope(|scope| scope.spawn(pinned).join().unwrap())
+}
+
 /// The first core that this process may use.
 pub(crate) fn one_core() -> CpuSet {
-    let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
-    let first = (0..CpuSet::count()).find(|&core| all.is_set(core) == Ok(true));
-    let mut one = CpuSet::new();
-    one.set(first.expect("a core")).unwrap();
-    one
+    Core::First.set()
 }
 
 /// A report, as far as its verdict goes.
