@@ -1,8 +1,9 @@
 //! The KV cache of an inference server, without the tensors: block names, the pool of blocks with
-//! its eviction order, and the table of blocks of one sequence.
+//! its eviction order, the table of blocks of one sequence; and what caches of other sizes, kinds and
+//! depths would make of the same accesses.
 //!
-//! Floor 1: no clock, no I/O, no randomness. The rules are those of vLLM's V1 prefix cache (0.32),
-//! as recordings of a real server establish them; it knows nothing of requests or scheduling.
+//! Floor 1: no clock, no I/O, no randomness. The rules of [`KvCache`] are those of vLLM's V1 prefix cache
+//! (0.32), as recordings of a real server establish them; it knows nothing of requests or scheduling.
 //!
 //! ```
 //! use turnbench_kvcache::{KvCache, KvCacheOptions};
@@ -24,11 +25,16 @@
 mod cache;
 mod event;
 mod hash;
+mod key_map;
+mod policy;
 mod pool;
+mod replay;
 mod table;
 
 pub use cache::{KvCache, KvCacheOptions};
 pub use event::KvEvent;
 pub use hash::BlockHash;
+pub use policy::{EvictionPolicy, Fifo, Lru, S3Fifo, S3FifoOptions};
 pub use pool::{BlockId, BlockPool};
+pub use replay::{Estimate, Inclusion, MissCurve, SampledCurve, StackDistances, Tiers};
 pub use table::BlockTable;

@@ -1,0 +1,12 @@
+//! Accesses to blocks, one after another, and what caches of any size would have made of them.
+
+mod live_positions;
+mod miss_curve;
+mod sampled;
+mod stack_distances;
+mod tiers;
+
+pub use miss_curve::MissCurve;
+pub use sampled::{Estimate, SampledCurve};
+pub use stack_distances::StackDistances;
+pub use tiers::{Inclusion, Tiers};
