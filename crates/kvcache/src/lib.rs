@@ -36,5 +36,8 @@ pub use event::KvEvent;
 pub use hash::BlockHash;
 pub use policy::{EvictionPolicy, Fifo, Lru, S3Fifo, S3FifoOptions};
 pub use pool::{BlockId, BlockPool};
-pub use replay::{Estimate, Inclusion, MissCurve, SampledCurve, StackDistances, Tiers};
+pub use replay::{
+    CacheRequest, Estimate, Inclusion, MissCurve, RequestReuse, Reuse, SampledCurve,
+    StackDistances, Tiers, reuse,
+};
 pub use table::BlockTable;

@@ -2,11 +2,13 @@
 
 mod live_positions;
 mod miss_curve;
+mod reuse;
 mod sampled;
 mod stack_distances;
 mod tiers;
 
 pub use miss_curve::MissCurve;
+pub use reuse::{CacheRequest, RequestReuse, Reuse, reuse};
 pub use sampled::{Estimate, SampledCurve};
 pub use stack_distances::StackDistances;
 pub use tiers::{Inclusion, Tiers};
