@@ -26,6 +26,7 @@ mod cache;
 mod event;
 mod hash;
 mod key_map;
+mod kv_shape;
 mod policy;
 mod pool;
 mod replay;
@@ -34,6 +35,7 @@ mod table;
 pub use cache::{KvCache, KvCacheOptions};
 pub use event::KvEvent;
 pub use hash::BlockHash;
+pub use kv_shape::{KvDtype, KvShape, KvShapeError};
 pub use policy::{EvictionPolicy, Fifo, Lru, S3Fifo, S3FifoOptions};
 pub use pool::{BlockId, BlockPool};
 pub use replay::{
