@@ -63,4 +63,6 @@ mod elsewhere;
 pub use elsewhere::{RawServer, RawServerThread, RawStop};
 pub use options::{EVENTS_PER_WRITE_MAX, RawOptions};
 #[cfg(target_os = "linux")]
+pub use request::read_requests;
+#[cfg(target_os = "linux")]
 pub use server::{RawServer, RawServerThread, RawStop};

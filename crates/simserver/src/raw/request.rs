@@ -1,9 +1,10 @@
 use super::fields::{FieldFinder, Fields};
 use crate::http::Api;
 
-/// Most bytes of a request's head; also of one line between chunks.
+/// Most bytes of a request's head; also of one line between chunks, and of all trailers. None beyond
+/// is looked at, so that the split of the bytes decides nothing.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Most bytes of a body.
+/// Most bytes of a body, with what is between its chunks.
 const BODY_BYTES_MAX: usize = 256 << 20;
 /// Largest empty buffer that is kept for the next request.
 const KEPT_BYTES_MAX: usize = 16 << 10;
@@ -127,9 +128,8 @@ impl RequestReader {
     ) -> Result<(Progress, usize), BadRequest> {
         let mut head = match self.head.take() {
             Some(head) => head,
-            None => match Head::parse(view)? {
+            None => match within_limit(view, Head::parse)? {
                 Some(head) => head,
-                None if view.len() > HEAD_BYTES_MAX => return Err(BadRequest::TooLong),
                 None => return Ok((Progress::More, 0)),
             },
         };
@@ -228,20 +228,14 @@ impl Head {
 fn join_chunks(rest: &[u8], scanned: &mut usize, joined: &mut Vec<u8>) -> Result<bool, BadRequest> {
     loop {
         let left = &rest[*scanned..];
-        let (line, size) = match httparse::parse_chunk_size(left) {
-            Ok(httparse::Status::Complete(parsed)) => parsed,
-            Ok(httparse::Status::Partial) if left.len() > HEAD_BYTES_MAX => {
-                return Err(BadRequest::TooLong);
-            }
-            Ok(httparse::Status::Partial) => return Ok(false),
-            Err(_) => return Err(BadRequest::Malformed),
-        };
-        if size > (BODY_BYTES_MAX - joined.len().min(BODY_BYTES_MAX)) as u64 {
+        let Some((line, size)) = within_limit(left, chunk_size)? else { return Ok(false) };
+        if size > BODY_BYTES_MAX.saturating_sub(*scanned) as u64 {
             return Err(BadRequest::TooLong);
         }
         let size = size as usize;
         if size == 0 {
-            let Some(end) = trailers_end(&left[line..])? else { return Ok(false) };
+            let trailers = within_limit(&left[line..], |left| Ok(trailers_end(left)))?;
+            let Some(end) = trailers else { return Ok(false) };
             *scanned += line + end;
             return Ok(true);
         }
@@ -253,133 +247,70 @@ fn join_chunks(rest: &[u8], scanned: &mut usize, joined: &mut Vec<u8>) -> Result
     }
 }
 
+/// What `parse` finds at the beginning of `bytes`; `None` while it is incomplete.
+fn within_limit<T>(
+    bytes: &[u8],
+    parse: impl FnOnce(&[u8]) -> Result<Option<T>, BadRequest>,
+) -> Result<Option<T>, BadRequest> {
+    match parse(&bytes[..bytes.len().min(HEAD_BYTES_MAX)])? {
+        None if bytes.len() > HEAD_BYTES_MAX => Err(BadRequest::TooLong),
+        parsed => Ok(parsed),
+    }
+}
+
+/// A chunk's first line: its length and the chunk's size.
+fn chunk_size(left: &[u8]) -> Result<Option<(usize, u64)>, BadRequest> {
+    match httparse::parse_chunk_size(left) {
+        Ok(httparse::Status::Complete(parsed)) => Ok(Some(parsed)),
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(_) => Err(BadRequest::Malformed),
+    }
+}
+
 /// Where the lines after the last chunk end; `None` while they are incomplete.
-fn trailers_end(left: &[u8]) -> Result<Option<usize>, BadRequest> {
+fn trailers_end(left: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(end) = memchr::memchr(b'\n', &left[at..]) {
         let empty = left[at..at + end].trim_ascii().is_empty();
         at += end + 1;
         if empty {
-            return Ok(Some(at));
+            return Some(at);
         }
     }
-    if left.len() > HEAD_BYTES_MAX { Err(BadRequest::TooLong) } else { Ok(None) }
+    None
+}
+
+/// What these bytes ask for, as the raw source reads them when they come in these pieces: the requests
+/// and, where it reads no further, why. The pieces decide nothing: that is what a fuzz target holds it to.
+pub fn read_requests(pieces: &[&[u8]]) -> impl std::fmt::Debug + PartialEq + use<> {
+    RequestsRead::of(pieces)
+}
+
+/// What a connection's bytes ask for.
+#[derive(Debug, Default, PartialEq)]
+struct RequestsRead {
+    requests: Vec<RawRequest>,
+    refused: Option<BadRequest>,
+}
+
+impl RequestsRead {
+    fn of(pieces: &[&[u8]]) -> Self {
+        let (mut reader, finder) = (RequestReader::default(), FieldFinder::new());
+        let mut read = Self::default();
+        for piece in pieces {
+            let mut progress = reader.push(piece, &finder);
+            while let Ok(Progress::Request(request)) = progress {
+                read.requests.push(request);
+                progress = reader.push(&[], &finder);
+            }
+            read.refused = progress.err();
+            if read.refused.is_some() {
+                break;
+            }
+        }
+        read
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BadRequest, FieldFinder, Progress, RawRequest, RequestReader, Route};
-    use crate::http::Api;
-    use proptest::prelude::*;
-
-    const PLAIN: &str = "POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: a\r\n\
-        Content-Type: application/json\r\nX-SESSION-ID: s 1\r\nContent-Length: 33\r\n\r\n\
-        {\"max_tokens\": 5, \"stream\": true}";
-    const CHUNKED: &str = "POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\
-        x-request-id: r\r\nConnection: Close\r\n\r\n\
-        9;x=y\r\n{\"max_tok\r\n8\r\nens\":12}\r\n0\r\nTrailer: 1\r\n\r\n";
-    const MODELS: &str = "GET /v1/models HTTP/1.1\r\n\r\n";
-
-    /// The requests in `bytes`, fed in pieces of these lengths.
-    fn read(
-        bytes: &[u8],
-        mut pieces: impl Iterator<Item = usize>,
-    ) -> Result<Vec<RawRequest>, BadRequest> {
-        let (mut reader, finder) = (RequestReader::default(), FieldFinder::new());
-        let (mut requests, mut rest) = (Vec::new(), bytes);
-        while !rest.is_empty() {
-            let (piece, later) = rest.split_at(pieces.next().unwrap_or(usize::MAX).min(rest.len()));
-            rest = later;
-            let mut progress = reader.push(piece, &finder)?;
-            while let Progress::Request(request) = progress {
-                requests.push(request);
-                progress = reader.push(&[], &finder)?;
-            }
-        }
-        Ok(requests)
-    }
-
-    fn check_error(bytes: &str, expect: BadRequest) {
-        assert_eq!(read(bytes.as_bytes(), std::iter::empty()), Err(expect), "{bytes:?}");
-    }
-
-    #[test]
-    fn fields_and_framing_are_read() {
-        let all = [PLAIN, CHUNKED, MODELS].concat();
-        let requests = read(all.as_bytes(), std::iter::empty()).unwrap();
-        let [plain, chunked, models] = &requests[..] else { panic!("{requests:?}") };
-        assert_eq!(plain.route, Route::Generate(Api::Chat));
-        assert_eq!((plain.fields.tokens, plain.fields.stream), (Some(5), true));
-        assert_eq!((plain.x_session_id.as_deref(), plain.close), (Some("s 1"), false));
-        assert_eq!(chunked.route, Route::Generate(Api::Completion));
-        assert_eq!((chunked.fields.tokens, chunked.fields.stream), (Some(12), false));
-        assert_eq!((chunked.x_request_id.as_deref(), chunked.close), (Some("r"), true));
-        assert_eq!(models.route, Route::Models);
-    }
-
-    #[test]
-    fn paths_and_methods_find_their_route() {
-        let check = |line: &str, expect: Route| {
-            let request = read(format!("{line} HTTP/1.1\r\n\r\n").as_bytes(), std::iter::empty());
-            assert_eq!(request.unwrap()[0].route, expect, "{line}");
-        };
-        check("GET /health", Route::Health);
-        check("GET /version", Route::Version);
-        check("GET /nothing", Route::Unknown);
-        check("GET /v1/chat/completions", Route::WrongMethod("POST"));
-        check("POST /v1/models", Route::WrongMethod("GET"));
-        check("HEAD /health", Route::WrongMethod("GET"));
-    }
-
-    #[test]
-    fn a_client_that_waits_is_told_to_go_on_once() {
-        let (mut reader, finder) = (RequestReader::default(), FieldFinder::new());
-        let head =
-            b"POST /v1/completions HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-        assert_eq!(reader.push(head, &finder), Ok(Progress::Continue));
-        assert_eq!(reader.push(b"{", &finder), Ok(Progress::More));
-        assert!(matches!(reader.push(b"}", &finder), Ok(Progress::Request(_))));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_refused() {
-        check_error("GET\r\n\r\n", BadRequest::Malformed);
-        check_error("GET / HTTP/1.0\r\n\r\n", BadRequest::OldVersion);
-        check_error("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", BadRequest::Malformed);
-        check_error("POST / HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n", BadRequest::TooLong);
-        check_error("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", BadRequest::Malformed);
-        let chunks =
-            |chunks: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
-        check_error(&chunks("x\r\n"), BadRequest::Malformed);
-        check_error(&chunks("1\r\nabc"), BadRequest::Malformed);
-        check_error(&chunks("ffffffff\r\n"), BadRequest::TooLong);
-        check_error(&format!("GET / HTTP/1.1\r\na: {}", "x".repeat(70_000)), BadRequest::TooLong);
-    }
-
-    proptest! {
-        #[test]
-        fn any_pieces_give_the_same_requests(
-            pieces in prop::collection::vec(1_usize..40, 1..40),
-        ) {
-            let all = [PLAIN, CHUNKED, MODELS, PLAIN].concat();
-            let whole = read(all.as_bytes(), std::iter::empty()).unwrap();
-            let pieces = pieces.iter().copied().cycle();
-            prop_assert_eq!(read(all.as_bytes(), pieces).unwrap(), whole);
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(
-            bytes in prop::collection::vec(any::<u8>(), 0..200),
-            damage in prop::collection::vec((0_usize..400, any::<u8>()), 0..4),
-        ) {
-            let _ = read(&bytes, std::iter::empty());
-            let mut all = [PLAIN, CHUNKED].concat().into_bytes();
-            for (at, byte) in damage {
-                if let Some(place) = all.get_mut(at) {
-                    *place = byte;
-                }
-            }
-            let _ = read(&all, [7, 30].into_iter().cycle());
-        }
-    }
-}
+mod tests;
