@@ -28,8 +28,12 @@ pub(crate) enum Timer {
 impl Timer {
     /// A timer that is not set. To be made inside the runtime.
     pub(crate) fn new() -> Self {
-        Self::kernel()
-            .unwrap_or_else(|_| Self::Runtime { end: Cell::new(None), set: Notify::new() })
+        Self::kernel().unwrap_or_else(|_| Self::runtime())
+    }
+
+    /// The runtime's.
+    pub(crate) fn runtime() -> Self {
+        Self::Runtime { end: Cell::new(None), set: Notify::new() }
     }
 
     #[cfg(target_os = "linux")]

@@ -15,6 +15,10 @@ pub struct ShardFacts {
     /// CPU time of the thread in that span, user and system; absent where the system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ns: Option<Nanos>,
+    /// Of that, the time in which the thread did nothing but look at the clock until it was time to
+    /// send a request. It gives way to any work, so it is idle time.
+    #[serde(default)]
+    pub spun_ns: Nanos,
     /// How late a timer was that the loop set itself every 100 ms, timer by timer. The loop's timers
     /// count in whole milliseconds, so that up to 1.1 ms says nothing.
     #[serde(default)]

@@ -136,6 +136,7 @@ impl Shard {
             clients_count: self.places.len() as u32,
             wall_ns: clock.now().since(start),
             cpu_ns,
+            spun_ns: shared.pacer.spun(),
             loop_lag_max_ns: lags.max.get(),
             loop_lags_ns: lags.kept.take(),
         }

@@ -296,7 +296,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Busiest thread",
         Source::Client,
         Group::Client,
-        "CPU time (user and system) / wall time of the client's busiest thread in the run proper. None where the system does not tell, or when no thread ran for half a second",
+        "CPU time (user and system) / wall time of the client's busiest thread in the run proper. The last 0.1 ms before a request is to be sent a thread without other work looks at the clock again and again; that time (`spun_ns` of the thread) does not count. None where the system does not tell, or when no thread ran for half a second",
     ),
     define(
         "cores_busy_ratio",
@@ -304,7 +304,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "Cores in use",
         Source::Client,
         Group::Client,
-        "CPU time (user and system) of all the client's threads / (wall time of the one that ran longest × the cores that they can run on at a time: `--threads`, or those that the process may use where these are fewer). Where there are more threads than cores each of them may look idle, and this does not. None as for `thread_busy_ratio`",
+        "CPU time (user and system; without `spun_ns`) of all the client's threads / (wall time of the one that ran longest × the cores that they can run on at a time: `--threads`, or those that the process may use where these are fewer). Where there are more threads than cores each of them may look idle, and this does not. None as for `thread_busy_ratio`",
     ),
     define(
         "loop_lag_ms",

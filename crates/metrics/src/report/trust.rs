@@ -1,6 +1,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use turnbench_model::{Nanos, Plan, RequestRecord, StampSource};
+use turnbench_model::{Nanos, Plan, RequestRecord, ShardFacts, StampSource};
 
 use super::concurrency::InFlight;
 use crate::row::{event_delays, first_token_delay, shares_first_stamp};
@@ -47,9 +47,10 @@ pub struct ClientTrust {
     pub shared_first_tokens: u64,
     /// Share (0..1) of first tokens that the kernel stamped; `None` without a first token.
     pub kernel_stamped_ratio: Option<f64>,
-    /// CPU time of the busiest thread of the client, as a share (0..1) of the time that it ran.
+    /// CPU time of the busiest thread of the client, without what it spent on looking at the clock
+    /// for the moment to send, as a share (0..1) of the time that it ran.
     pub thread_busy_ratio: Option<f64>,
-    /// CPU time of all the client's threads, as a share (0..1) of the cores that they can run on at a
+    /// The same of all the client's threads, as a share (0..1) of the cores that they can run on at a
     /// time: one each, as far as there are so many.
     pub cores_busy_ratio: Option<f64>,
     /// How late the timers of the client's event loops were.
@@ -177,10 +178,15 @@ impl TrustBuilder {
     }
 }
 
+/// A thread's CPU time without what it spent on waiting for the moment to send.
+fn worked(shard: &ShardFacts) -> Option<Nanos> {
+    Some(shard.cpu_ns?.since(shard.spun_ns))
+}
+
 fn thread_busy_ratio(facts: &RunFacts) -> Option<f64> {
     let long_enough = facts.shards.iter().filter(|shard| shard.wall_ns >= THREAD_WALL_MIN);
     let busy = long_enough
-        .filter_map(|shard| Some(shard.cpu_ns?.0 as f64 / shard.wall_ns.0 as f64))
+        .filter_map(|shard| Some(worked(shard)?.0 as f64 / shard.wall_ns.0 as f64))
         .map(|ratio| ratio.min(1.0));
     busy.max_by(f64::total_cmp)
 }
@@ -188,7 +194,7 @@ fn thread_busy_ratio(facts: &RunFacts) -> Option<f64> {
 /// `None` unless every thread's CPU time is known, and one ran for long enough.
 fn cores_busy_ratio(facts: &RunFacts, cores: u32) -> Option<f64> {
     let wall = facts.shards.iter().map(|shard| shard.wall_ns).max()?;
-    let cpu_ns: Option<u64> = facts.shards.iter().map(|shard| Some(shard.cpu_ns?.0)).sum();
+    let cpu_ns: Option<u64> = facts.shards.iter().map(|shard| Some(worked(shard)?.0)).sum();
     let there_ns = wall.0 as f64 * f64::from(cores);
     cpu_ns.filter(|_| wall >= THREAD_WALL_MIN).map(|cpu_ns| (cpu_ns as f64 / there_ns).min(1.0))
 }

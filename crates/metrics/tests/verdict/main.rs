@@ -161,6 +161,14 @@ fn threads_and_stalls_are_judged() {
     let mut lags = vec![1; 400];
     lags[7] = 300;
     only(&report(&healthy(), shard(0.2, &lags)), ReasonId::Stall, Level::Caution);
+    // Looking at the clock until it is time to send is no work.
+    for (spun_ms, level) in [(3_000, Level::Trustworthy), (300, Level::Caution)] {
+        let mut paced = shard(0.96, &[]);
+        paced.shards[0].spun_ns = Nanos::from_millis(spun_ms);
+        let judged = report(&healthy(), paced);
+        assert_eq!(judged.verdict.level, level, "{:?}", judged.verdict);
+        assert_eq!(judged.client.thread_busy_ratio, judged.client.cores_busy_ratio);
+    }
     // A thread that hardly ran is not judged.
     let mut short = shard(1.0, &[]);
     short.shards[0].wall_ns = Nanos::from_millis(100);
