@@ -2,11 +2,15 @@
 
 #![allow(clippy::expect_used, reason = "a target that does not hold panics")]
 
-use turnbench_client::api::{Decoded, decode, decode_in_full, decode_reference};
+use turnbench_client::api::{ChatDecoder, Decoded, decode, decode_in_full, decode_reference};
 use turnbench_client::http1::{ResponseHead, ResponseReader};
 use turnbench_client::sse::{Event, EventParser};
-use turnbench_client::{ConversationBody, JsonStyle, RawResponse, RequestTail, TransportError};
+use turnbench_client::{
+    BodySink, ConversationBody, JsonStyle, KeepBody, RawResponse, RequestTail, TransportError,
+};
 use turnbench_model::{HistoryReasoning, Nanos, Received, Stamps};
+
+use super::splits::splits;
 
 const CHUNKED_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
@@ -67,6 +71,19 @@ pub fn chat(data: &[u8]) {
     check_body(&expect);
 }
 
+/// Any bytes as the body of a chat response that is taken away while it comes: decoding batch by batch
+/// says what decoding the whole says.
+pub fn chat_batches(data: &[u8]) {
+    for pieces in splits(data) {
+        let pieces = [&[STREAM_HEAD], pieces.as_slice()].concat();
+        for stream in [true, false] {
+            let mut decoder = ChatDecoder::new(stream);
+            let raw = read_response(&pieces, &mut decoder);
+            assert_eq!(decoder.finish(&raw), decode(&raw_response(&pieces), stream), "{pieces:?}");
+        }
+    }
+}
+
 /// The next request says what the answer said.
 fn check_body(decoded: &Decoded) {
     let Decoded { answer, spelling, .. } = decoded;
@@ -116,15 +133,32 @@ impl Read {
 }
 
 fn push(reader: &mut ResponseReader, pieces: &[&[u8]]) -> Option<TransportError> {
+    push_to(reader, pieces, &mut KeepBody)
+}
+
+/// Has `sink` take what it wants after every piece.
+fn push_to(
+    reader: &mut ResponseReader,
+    pieces: &[&[u8]],
+    sink: &mut impl BodySink,
+) -> Option<TransportError> {
     (1..).zip(pieces).find_map(|(at, piece)| {
-        reader.push(piece, Received::user(Nanos(at))).err().map(TransportError::from)
+        let error = reader.push(piece, Received::user(Nanos(at))).err();
+        if let (Some(head), body) = reader.parts_mut() {
+            sink.take(head, body);
+        }
+        error.map(TransportError::from)
     })
 }
 
 fn raw_response(pieces: &[&[u8]]) -> RawResponse {
+    read_response(pieces, &mut KeepBody)
+}
+
+fn read_response(pieces: &[&[u8]], sink: &mut impl BodySink) -> RawResponse {
     let mut reader = ResponseReader::new();
     let closed = Received::user(Nanos(pieces.len() as u64 + 1));
-    let error = push(&mut reader, pieces);
+    let error = push_to(&mut reader, pieces, sink);
     let error = error.or_else(|| reader.close(closed).err());
     let end = reader.end().or(Some(closed));
     let stamps = Stamps { sent_ns: Some(Nanos::ZERO), end, ..Stamps::default() };
@@ -162,25 +196,4 @@ fn events(pieces: &[&[u8]]) -> Vec<Seen> {
     }
     parser.finish(see);
     seen
-}
-
-/// Ways to split the data: byte by byte, and some that depend on the data.
-fn splits(data: &[u8]) -> Vec<Vec<&[u8]>> {
-    let mut splits = vec![data.chunks(1).collect()];
-    // An FNV hash of the data begins a sequence of lengths.
-    let mut random = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    for length_max in [3, 17, 200] {
-        let (mut pieces, mut rest) = (Vec::new(), data);
-        while !rest.is_empty() {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let length = (1 + (random >> 33) as usize % length_max).min(rest.len());
-            let (piece, left) = rest.split_at(length);
-            pieces.push(piece);
-            rest = left;
-        }
-        splits.push(pieces);
-    }
-    splits
 }

@@ -4,3 +4,7 @@
 pub mod client;
 #[cfg(feature = "data_set")]
 pub mod data_set;
+pub mod exchange;
+#[cfg(feature = "raw_request")]
+pub mod raw_request;
+pub mod splits;

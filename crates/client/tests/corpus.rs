@@ -7,8 +7,12 @@
     reason = "its own crate; what fails here has failed"
 )]
 
+#[path = "../../../fuzz/src/exchange.rs"]
+mod exchange;
 #[path = "../../../fuzz/src/replay.rs"]
 mod replay;
+#[path = "../../../fuzz/src/splits.rs"]
+mod splits;
 #[path = "../../../fuzz/src/client.rs"]
 mod targets;
 
@@ -32,4 +36,16 @@ fn event_stream_holds_for_the_corpus() {
 #[test]
 fn chat_holds_for_the_corpus() {
     assert!(replay("chat", targets::chat) > 3);
+}
+
+#[test]
+fn chat_batches_holds_for_the_corpus() {
+    assert!(replay("chat_batches", targets::chat_batches) > 3);
+    assert!(replay("chat", targets::chat_batches) > 3);
+}
+
+#[test]
+fn exchange_holds_for_the_corpus() {
+    assert!(replay("exchange", exchange::exchange) > 3);
+    assert!(replay("response", exchange::exchange) > 3);
 }

@@ -39,7 +39,8 @@ pub struct ChatDecoder {
 
 impl BodySink for ChatDecoder {
     fn take(&mut self, head: &ResponseHead, body: &mut Body) {
-        let is_stream = self.parser.is_started() || is_event_stream(body.bytes(), true);
+        // Where its beginning does not tell yet, it stays until it does.
+        let is_stream = self.parser.is_started() || is_event_stream(body.bytes(), false);
         if self.stream && head.status == 200 && is_stream {
             self.push(body);
             body.clear();
@@ -85,7 +86,7 @@ impl ChatDecoder {
     }
 
     fn push(&mut self, body: &Body) {
-        self.finder.extend(body);
+        self.finder.extend(body, !self.parser.is_between_events());
         let bytes = body.bytes();
         let mut at = 0;
         while at < bytes.len() {
@@ -127,7 +128,10 @@ impl ChatDecoder {
 /// Whether a body is an event stream rather than a JSON document: told by its first byte, because
 /// content types are not to be relied upon. A body without any is what was asked for.
 fn is_event_stream(body: &[u8], asked: bool) -> bool {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    // Also what may become the mark is none of a body's bytes.
+    let is_mark = BYTE_ORDER_MARK.starts_with(body);
+    let body = body.strip_prefix(if is_mark { body } else { BYTE_ORDER_MARK }).unwrap_or(body);
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     first.map_or(asked, |first| !matches!(first, b'{' | b'['))
 }

@@ -4,8 +4,8 @@ use crate::http1::{Body, Mark};
 
 /// Finds the read that brought a byte, for offsets that only grow.
 ///
-/// Bodies may be taken in batches, and an event may begin in one and end in the next: the marks of the
-/// batch before are kept.
+/// Bodies may be taken in batches, and an event may begin in one and end in a later one: marks are kept
+/// until it has ended.
 #[derive(Debug, Default)]
 pub(crate) struct MarkFinder {
     before: Vec<Mark>,
@@ -14,10 +14,14 @@ pub(crate) struct MarkFinder {
 }
 
 impl MarkFinder {
-    /// Takes the marks of the next batch.
-    pub(crate) fn extend(&mut self, body: &Body) {
-        std::mem::swap(&mut self.before, &mut self.marks);
-        self.marks.clear();
+    /// Takes the marks of the next batch; `goes_on` when an event began in an earlier one.
+    pub(crate) fn extend(&mut self, body: &Body, goes_on: bool) {
+        if goes_on {
+            self.before.append(&mut self.marks);
+        } else {
+            self.before.clear();
+            self.marks.clear();
+        }
         self.marks.extend_from_slice(body.marks());
         self.at = 0;
     }

@@ -99,7 +99,7 @@ struct Reading {
 impl Reading {
     fn lines(&mut self, raw: &RawResponse, stream: bool) -> Result<(), &'static str> {
         let mut finder = MarkFinder::default();
-        finder.extend(&raw.body);
+        finder.extend(&raw.body, false);
         let bytes = raw.body.bytes();
         let mut from = 0;
         while from < bytes.len() {

@@ -281,7 +281,7 @@ fn events_that_differ_in_their_text_only_are_not_decoded_in_full() {
     let mut decoder = ChatDecoder::new(true);
     decoder.push(&response(&[&stream[..first]]).body);
     let rest = response(&[&stream]).body;
-    decoder.finder.extend(&rest);
+    decoder.finder.extend(&rest, false);
     assert_eq!(decoder.take_by_shape(&rest.bytes()[first..]), stream.len() - first);
 }
 
