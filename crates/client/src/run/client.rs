@@ -194,3 +194,6 @@ fn ends_conversation(after: AfterAttempt, ticket: &Ticket, script: &Script) -> b
     let has_one_turn = after == AfterAttempt::ConversationFinished && script.turns.len() == 1;
     is_over && (ticket.phase == Phase::Main || has_one_turn)
 }
+
+#[cfg(test)]
+mod tests;
