@@ -40,6 +40,6 @@ pub use policy::{EvictionPolicy, Fifo, Lru, S3Fifo, S3FifoOptions};
 pub use pool::{BlockId, BlockPool};
 pub use replay::{
     CacheRequest, Estimate, Inclusion, MissCurve, RequestReuse, Reuse, SampledCurve,
-    StackDistances, Tiers, reuse,
+    StackDistances, Tiers, found_tokens, found_tokens_by_tier, reuse,
 };
 pub use table::BlockTable;

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::collections::BTreeSet;
-
 use proptest::prelude::*;
-use turnbench_kvcache::{BlockHash, CacheRequest, Reuse, reuse};
+use turnbench_kvcache::{
+    BlockHash, CacheRequest, Fifo, Inclusion, Lru, Reuse, Tiers, found_tokens,
+    found_tokens_by_tier, reuse,
+};
 use turnbench_model::Nanos;
 
 const BLOCK_TOKENS: u32 = 4;
@@ -39,12 +40,17 @@ impl Made {
 }
 
 fn run(made: &[Made], capacities: &[u64]) -> Reuse {
+    with_requests(made, |requests| reuse(requests, BLOCK_TOKENS, capacities))
+}
+
+fn with_requests<T>(made: &[Made], what: impl FnOnce(&[CacheRequest<'_>]) -> T) -> T {
     let names: Vec<_> = made.iter().map(|made| (made.prompt_names(), made.left_names())).collect();
     let requests: Vec<_> = made
         .iter()
         .zip(&names)
         .map(|(made, (prompt, left))| CacheRequest {
             conversation: made.conversation,
+            turn: 1,
             prompt_tokens: made.prompt.len() as u64,
             prompt_blocks: prompt,
             left_blocks: left,
@@ -53,7 +59,7 @@ fn run(made: &[Made], capacities: &[u64]) -> Reuse {
             ended: Nanos(made.sent + made.prefill + made.decode),
         })
         .collect();
-    reuse(&requests, BLOCK_TOKENS, capacities)
+    what(&requests)
 }
 
 /// Ideal and own tokens of each request, by sending order.
@@ -102,6 +108,18 @@ fn a_finite_cache_forgets_the_end_of_a_prompt_first() {
 }
 
 #[test]
+fn what_follows_an_evicted_block_is_of_no_use() {
+    let short = Made::new(0, &[1, 2, 3, 4, 5], &[], 0);
+    let long = Made::new(0, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], &[], 100);
+    let other = Made::new(1, &[90; 5], &[], 200);
+    let again = Made { sent: 300, ..long.clone() };
+    // The first block was there first, and goes first for the other's; the two after it stay.
+    let mut fifo = Fifo::new(3);
+    let found = with_requests(&[short, long, other, again], |all| found_tokens(all, 4, &mut fifo));
+    assert_eq!(found, 4);
+}
+
+#[test]
 fn the_order_given_does_not_matter() {
     let first = Made::new(0, &[1, 2, 3, 4, 5], &[6, 7, 8, 9], 0);
     let next = Made::new(0, &[1, 2, 3, 4, 5, 6, 7, 8, 9], &[], 100);
@@ -121,22 +139,17 @@ fn plain(made: &[Made], capacity: usize) -> Vec<u64> {
     }
     happenings.sort_unstable();
     let mut held: Vec<u64> = Vec::new();
-    let mut ever = BTreeSet::new();
     let mut found_tokens = Vec::new();
     for (_, kind, index) in happenings {
         let made = &made[index];
         let names = if kind == 0 { made.left_names() } else { made.prompt_names() };
-        let used = if kind == 2 {
+        if kind == 2 {
             let usable = (made.prompt.len().saturating_sub(1)) / BLOCK_TOKENS as usize;
-            let usable = &names[..usable];
-            let found = usable.iter().take_while(|name| held.contains(name)).count();
+            let found = names[..usable].iter().take_while(|name| held.contains(name)).count();
             found_tokens.push(found as u64 * u64::from(BLOCK_TOKENS));
-            usable.iter().take_while(|&name| ever.contains(name)).count()
-        } else {
-            ever.extend(names.iter().copied());
-            names.len()
-        };
-        for name in names[..used].iter().rev() {
+            continue;
+        }
+        for name in names.iter().rev() {
             held.retain(|held| held != name);
             held.push(*name);
             if held.len() > capacity {
@@ -176,6 +189,18 @@ proptest! {
             let blocks: u64 = found.iter().sum::<u64>() / u64::from(BLOCK_TOKENS);
             let hits = reuse.curve.accesses() - reuse.curve.misses(capacity as u64);
             prop_assert_eq!(blocks, hits);
+            let mut lru = Lru::new(capacity as u64);
+            let alone = with_requests(&made, |all| found_tokens(all, BLOCK_TOKENS, &mut lru));
+            prop_assert_eq!(alone, found.iter().sum::<u64>());
+            let exclusive = Inclusion::Exclusive;
+            let (third, rest) = (capacity as u64 / 3, capacity as u64 - capacity as u64 / 3);
+            let mut tiers = Tiers::new(&[third, rest], exclusive);
+            let parts =
+                with_requests(&made, |all| found_tokens_by_tier(all, BLOCK_TOKENS, &mut tiers));
+            prop_assert_eq!(parts.iter().sum::<u64>(), alone);
+            let mut first = Lru::new(third);
+            let first = with_requests(&made, |all| found_tokens(all, BLOCK_TOKENS, &mut first));
+            prop_assert_eq!(parts[0], first);
         }
         let ideal: Vec<u64> = reuse.requests.iter().map(|request| request.ideal_tokens).collect();
         prop_assert_eq!(ideal, plain(&made, usize::MAX));

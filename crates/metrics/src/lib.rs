@@ -13,6 +13,7 @@
 //! assert_eq!(describe.percentile(99.0), None);
 //! ```
 
+mod cache_report;
 mod capacity;
 mod definitions;
 mod describe;
@@ -27,6 +28,10 @@ mod summary;
 mod verdict;
 mod workload_report;
 
+pub use cache_report::{
+    CACHE_REPORT_SCHEMA_VERSION, CacheReport, CacheSize, CurvePoint, FiniteCache, NeededCapacity,
+    TierFound, TurnReuse,
+};
 pub use capacity::Capacity;
 pub use definitions::{Definition, Group, Source, definition, definitions};
 pub use describe::{Describe, Percentile, percents_for, quantile};

@@ -17,13 +17,13 @@ mod terminal;
 
 pub use error::ReportError;
 pub use export::{
-    ConversationsJson, FailedRequestsJson, StatsKeys, Workbook, failed_requests_path,
+    ConversationsJson, FailedRequestsJson, StatsKeys, Workbook, cache_json, failed_requests_path,
     run_report_json, stats_json, workbook_file_name, workload_json,
 };
 pub use terminal::{
-    Parameters, ReferenceStyle, client_text, conversation_table_text, conversations_text,
-    correction_text, demo_text, generation_parameters, generator_text, headlines_text,
-    outcome_text, parameters_text, selfcheck_text, statistics_text, turns_text, verdict_text,
-    workload_text,
+    Parameters, ReferenceStyle, cache_text, client_text, conversation_table_text,
+    conversations_text, correction_text, demo_text, generation_parameters, generator_text,
+    headlines_text, outcome_text, parameters_text, selfcheck_text, statistics_text, turns_text,
+    verdict_text, workload_text,
 };
 pub use turnbench_metrics::metrics_markdown;

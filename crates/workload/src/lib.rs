@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cache_analysis;
 mod config;
 mod data_set;
 mod distribution;
@@ -32,6 +33,7 @@ mod inspect;
 mod json_file;
 mod message_text;
 mod number;
+mod prompts;
 mod sharegpt;
 mod stats;
 mod token_counts;
@@ -40,6 +42,7 @@ mod trace_text;
 mod warning;
 mod writer;
 
+pub use cache_analysis::{CacheAnalysis, analyze_cache};
 pub use config::GeneratorConfig;
 pub use data_set::{
     AsciiFilter, ConversationStream, DataSet, DataSource, Filters, OverModelLen, ReadOptions,
@@ -54,6 +57,7 @@ pub use generate::{generate, generate_from};
 pub use input::{GeneratorFile, Input};
 pub use inspect::{InspectOptions, inspect};
 pub use number::Number;
+pub use prompts::{BlockOptions, PromptBlocks, RequestBlocks};
 pub use sharegpt::{ConversationTable, Converted, Dump, MergedDump, ReferenceRules};
 pub use stats::conversation_stats;
 pub use token_counts::{CountOptions, TokenCounter, message_tokens, server_counted};

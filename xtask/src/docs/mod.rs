@@ -23,6 +23,10 @@ const GENERATED: &[Generated] = &[
         path: "docs/schema/workload-report.json",
         text: schema::<turnbench_metrics::WorkloadReport>,
     },
+    Generated {
+        path: "docs/schema/cache-report.json",
+        text: schema::<turnbench_metrics::CacheReport>,
+    },
     Generated { path: "docs/schema/selfcheck.json", text: schema::<turnbench_metrics::Selfcheck> },
     Generated { path: "docs/schema/plan.json", text: schema::<turnbench_model::Plan> },
     Generated { path: "docs/schema/record.json", text: schema::<turnbench_model::RequestRecord> },

@@ -19,6 +19,10 @@ impl Fifo {
 }
 
 impl EvictionPolicy for Fifo {
+    fn contains(&self, block: u64) -> bool {
+        self.held.contains(&block)
+    }
+
     fn access(&mut self, block: u64) -> bool {
         if self.held.contains(&block) {
             return true;

@@ -16,6 +16,10 @@ impl Lru {
 }
 
 impl EvictionPolicy for Lru {
+    fn contains(&self, block: u64) -> bool {
+        self.blocks.contains(block)
+    }
+
     fn access(&mut self, block: u64) -> bool {
         if self.blocks.renew(block) {
             return true;

@@ -11,6 +11,9 @@ pub use s3_fifo::{S3Fifo, S3FifoOptions};
 
 /// A cache of blocks of one size, with a rule for what to evict.
 pub trait EvictionPolicy {
+    /// Whether the block is there. Changes nothing.
+    fn contains(&self, block: u64) -> bool;
+
     /// An access: whether the block is there. It is afterwards, unless the policy will not have it.
     fn access(&mut self, block: u64) -> bool;
 }

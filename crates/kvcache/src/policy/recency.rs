@@ -36,6 +36,10 @@ impl RecencyList {
         self.index.len() as u64
     }
 
+    pub(crate) fn contains(&self, block: u64) -> bool {
+        self.index.contains_key(&block)
+    }
+
     /// Makes a block that is there the newest; `false` when it is not.
     pub(crate) fn renew(&mut self, block: u64) -> bool {
         let Some(&place) = self.index.get(&block) else { return false };

@@ -151,6 +151,10 @@ impl S3Fifo {
 }
 
 impl EvictionPolicy for S3Fifo {
+    fn contains(&self, block: u64) -> bool {
+        self.uses.contains_key(&block)
+    }
+
     fn access(&mut self, block: u64) -> bool {
         if let Some(uses) = self.uses.get_mut(&block) {
             *uses = uses.saturating_add(1);

@@ -1,14 +1,18 @@
 //! Accesses to blocks, one after another, and what caches of any size would have made of them.
 
+mod found;
 mod live_positions;
 mod miss_curve;
 mod reuse;
 mod sampled;
 mod stack_distances;
 mod tiers;
+mod timeline;
 
+pub use found::{found_tokens, found_tokens_by_tier};
 pub use miss_curve::MissCurve;
-pub use reuse::{CacheRequest, RequestReuse, Reuse, reuse};
+pub use reuse::{RequestReuse, Reuse, reuse};
 pub use sampled::{Estimate, SampledCurve};
 pub use stack_distances::StackDistances;
 pub use tiers::{Inclusion, Tiers};
+pub use timeline::CacheRequest;

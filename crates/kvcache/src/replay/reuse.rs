@@ -1,31 +1,7 @@
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
-use turnbench_model::Nanos;
-
 use super::miss_curve::MissCurve;
 use super::stack_distances::StackDistances;
+use super::timeline::{CacheRequest, Happening, each_happening};
 use crate::key_map::{KeySet, mixed};
-
-/// A request as a prefix cache sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheRequest<'a> {
-    /// Its conversation's number.
-    pub conversation: u32,
-    /// Tokens of its prompt.
-    pub prompt_tokens: u64,
-    /// Chained names of the full blocks of its prompt, as [`crate::BlockHash::name`] gives them.
-    pub prompt_blocks: &'a [u64],
-    /// Chained names of all full blocks that it leaves: of its prompt and its answer, whose last token
-    /// is never computed. Without its answer's tokens: those of the prompt.
-    pub left_blocks: &'a [u64],
-    /// When it was sent, and so looked up.
-    pub sent: Nanos,
-    /// When its prompt's blocks exist: its first token. Not before `sent`.
-    pub prefilled: Nanos,
-    /// When its answer's blocks exist: its end. Not before `prefilled`.
-    pub ended: Nanos,
-}
 
 /// How much of a prompt was there to be reused, in tokens. Every figure is a whole number of blocks, and
 /// leaves at least one token of the prompt to compute, as vLLM does (V1, 0.32).
@@ -59,23 +35,17 @@ pub struct Reuse {
     /// Of all blocks that may be looked up: every full block of a prompt but one that holds its
     /// last token.
     pub curve: MissCurve,
-}
-
-/// What happens to a cache.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Happening {
-    // In this order where they happen at once.
-    Ended,
-    Prefilled,
-    Sent,
+    /// Distinct blocks that were left: what an endless cache holds in the end.
+    pub left_blocks: u64,
 }
 
 /// Replays requests, in any order, against an endless cache and LRU caches of `capacities` blocks.
 ///
 /// A block exists from its request's first token on (of the answer: from its end on), so that
-/// requests under way together don't serve each other. It is used when it is found, and when its
-/// request's prompt is done, and when the request ends; the end of a prompt before its beginning, so
-/// that of one prompt the last blocks are evicted first, as vLLM does.
+/// requests under way together don't serve each other. It is used when its request's prompt is done,
+/// and when the request ends; the end of a prompt before its beginning, so that of one prompt the last
+/// blocks are evicted first, as vLLM does. (A server also keeps what it has found from then on, for the
+/// time of the prefill; which blocks those are depends on the capacity, so that no one pass could tell.)
 pub fn reuse(requests: &[CacheRequest<'_>], block_tokens: u32, capacities: &[u64]) -> Reuse {
     let mut replay = Replay {
         requests,
@@ -84,25 +54,18 @@ pub fn reuse(requests: &[CacheRequest<'_>], block_tokens: u32, capacities: &[u64
         left: KeySet::default(),
         left_by_conversation: KeySet::default(),
         stack: StackDistances::new(),
-        reuse: Reuse { requests: Vec::with_capacity(requests.len()), curve: MissCurve::new() },
+        reuse: Reuse {
+            requests: Vec::with_capacity(requests.len()),
+            curve: MissCurve::new(),
+            left_blocks: 0,
+        },
     };
-    let mut order: Vec<usize> = (0..requests.len()).collect();
-    order.sort_by_key(|&index| requests[index].sent);
-    // What is still to come of requests under way, the earliest first.
-    let mut coming: BinaryHeap<Reverse<(Nanos, Happening, usize)>> = BinaryHeap::new();
-    for index in order {
-        let sent = (requests[index].sent, Happening::Sent, index);
-        while let Some(&Reverse(next)) = coming.peek()
-            && next < sent
-        {
-            coming.pop();
-            replay.leave(next.1, next.2);
-        }
-        replay.look_up(index);
-        let CacheRequest { prefilled, ended, .. } = requests[index];
-        coming.push(Reverse((prefilled, Happening::Prefilled, index)));
-        coming.push(Reverse((ended, Happening::Ended, index)));
-    }
+    each_happening(requests, |happening, index| match happening {
+        Happening::Sent => replay.look_up(index),
+        Happening::Prefilled => replay.leave(index, requests[index].prompt_blocks),
+        Happening::Ended => replay.leave(index, requests[index].left_blocks),
+    });
+    replay.reuse.left_blocks = replay.left.len() as u64;
     replay.reuse
 }
 
@@ -121,9 +84,7 @@ struct Replay<'a> {
 impl Replay<'_> {
     fn look_up(&mut self, index: usize) {
         let request = &self.requests[index];
-        let usable = request.prompt_tokens.saturating_sub(1) / self.block_tokens;
-        let usable = request.prompt_blocks.len().min(usable as usize);
-        let blocks = &request.prompt_blocks[..usable];
+        let blocks = request.usable_blocks(self.block_tokens);
         let ideal = blocks.iter().take_while(|block| self.left.contains(block)).count();
         let own_name = |block| own_name(request.conversation, block);
         let own = blocks
@@ -142,9 +103,6 @@ impl Replay<'_> {
                 *blocks_found += u64::from(distance <= capacity);
             }
         }
-        for &block in blocks[..ideal].iter().rev() {
-            self.stack.touch(block);
-        }
         self.reuse.requests.push(RequestReuse {
             request: index,
             ideal_tokens: ideal as u64 * self.block_tokens,
@@ -155,16 +113,12 @@ impl Replay<'_> {
     }
 
     /// Blocks come into being.
-    fn leave(&mut self, happening: Happening, index: usize) {
-        let request = &self.requests[index];
-        let blocks = match happening {
-            Happening::Ended => request.left_blocks,
-            Happening::Prefilled | Happening::Sent => request.prompt_blocks,
-        };
+    fn leave(&mut self, index: usize, blocks: &[u64]) {
+        let conversation = self.requests[index].conversation;
         for &block in blocks.iter().rev() {
             self.stack.touch(block);
             self.left.insert(block);
-            self.left_by_conversation.insert(own_name(request.conversation, block));
+            self.left_by_conversation.insert(own_name(conversation, block));
         }
     }
 }

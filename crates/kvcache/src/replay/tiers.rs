@@ -52,6 +52,16 @@ impl Tiers {
         Self { tiers: capacities.iter().map(tier).collect(), inclusion }
     }
 
+    /// How many tiers there are.
+    pub fn count(&self) -> usize {
+        self.tiers.len()
+    }
+
+    /// The number, from 0, of the first tier that has the block. Changes nothing.
+    pub fn find(&self, block: u64) -> Option<usize> {
+        self.tiers.iter().position(|tier| tier.blocks.contains(block))
+    }
+
     /// An access: the number, from 0, of the first tier that has the block. The first tier has it
     /// afterwards.
     pub fn access(&mut self, block: u64) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! Files for people and programs: bytes, or lists that are written entry by entry to whatever the
 //! caller opened.
 
+mod cache_json;
 mod conversations;
 mod json;
 mod list;
@@ -8,6 +9,7 @@ mod stats_json;
 mod workload_json;
 mod xlsx;
 
+pub use cache_json::cache_json;
 pub use conversations::ConversationsJson;
 pub use json::run_report_json;
 pub use stats_json::{FailedRequestsJson, StatsKeys, failed_requests_path, stats_json};

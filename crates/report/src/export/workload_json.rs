@@ -7,7 +7,5 @@ use crate::ReportError;
 /// # Errors
 /// [`ReportError::Json`]; never in practice.
 pub fn workload_json(report: &WorkloadReport) -> Result<String, ReportError> {
-    let text = serde_json::to_string_pretty(report)
-        .map_err(|source| ReportError::Json { what: "workload report", source })?;
-    Ok(text + "\n")
+    super::json::pretty("workload report", report)
 }

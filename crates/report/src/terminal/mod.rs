@@ -1,5 +1,6 @@
 //! Text for the terminal. Every function returns the text; printing it is the caller's.
 
+mod cache;
 mod client;
 mod conversation_table;
 mod demo;
@@ -14,6 +15,7 @@ mod turns;
 mod verdict;
 mod workload;
 
+pub use cache::cache_text;
 pub use client::client_text;
 pub use conversation_table::conversation_table_text;
 pub use demo::demo_text;

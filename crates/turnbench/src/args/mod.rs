@@ -1,6 +1,7 @@
 //! What the user may type. Nothing here is derived or checked beyond its own syntax; that is
 //! `resolve`'s work.
 
+mod cache;
 mod convert;
 mod data_set;
 mod demo;
@@ -14,9 +15,13 @@ mod selfcheck;
 mod serve;
 mod server;
 mod tokenizer;
+mod workload;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use cache::{
+    AnalyzeArgs, AnalyzeFormat, CacheArgs, CacheCommand, InclusionArg, SizeArg,
+};
 pub(crate) use convert::{ConvertArgs, TargetArg};
 pub(crate) use data_set::{AsciiArg, DataSetArgs, MaxTurnsArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
@@ -31,6 +36,7 @@ pub(crate) use selfcheck::{SelfcheckArgs, SelfcheckFormat};
 pub(crate) use serve::ServeArgs;
 pub(crate) use server::ServerArgs;
 pub(crate) use tokenizer::{DecodeCleanupArg, TokenizerArgs};
+pub(crate) use workload::WorkloadArgs;
 
 /// What the exit codes say; every command keeps to them.
 const EXIT_CODES: &str = "\
@@ -70,6 +76,8 @@ pub(crate) enum Command {
     Convert(Box<ConvertArgs>),
     /// Show what is in a workload, without any server: sizes, times, and what prompts share
     Inspect(Box<InspectArgs>),
+    /// Show what KV caches of any size could do for a workload
+    Cache(CacheArgs),
     /// Start a simulated server that speaks vLLM's API
     Serve(Box<ServeArgs>),
     /// Measure the client on this machine, for later runs' verdicts: under 20 s, no server needed

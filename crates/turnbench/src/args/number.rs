@@ -1,5 +1,7 @@
 //! Parsers of numbers that say what is allowed; clap's own say what Rust's parser stumbled over.
 
+use std::num::NonZeroU32;
+
 /// A whole number; its range is `resolve`'s matter.
 pub(crate) fn whole(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "it must be a whole number".to_owned())
@@ -20,6 +22,12 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
 pub(crate) fn positive(text: &str) -> Result<u32, String> {
     let parsed = text.parse().ok().filter(|&count| count > 0);
     parsed.ok_or_else(|| format!("it must be a whole number from 1 to {}", u32::MAX))
+}
+
+/// Tokens of a block.
+pub(crate) fn block_size(text: &str) -> Result<NonZeroU32, String> {
+    let size = positive(text)?;
+    NonZeroU32::new(size).ok_or_else(|| "it must not be 0".to_owned())
 }
 
 /// A TCP port.

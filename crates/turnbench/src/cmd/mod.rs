@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod cache;
 mod conversations;
 mod convert;
 mod data_set;
@@ -17,6 +18,7 @@ mod serve;
 mod show;
 mod signals;
 mod tokenizer;
+mod workload;
 
 use crate::args::Command;
 use crate::exit::{Exit, ExitCode};
@@ -27,6 +29,7 @@ pub(crate) fn dispatch(command: Command) -> Result<ExitCode, Exit> {
         Command::Run(args) => run::run(&args),
         Command::Generate(args) => generate::generate(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Cache(args) => cache::cache(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Selfcheck(args) => selfcheck::selfcheck(&args),

@@ -23,6 +23,8 @@ fn help_of_every_command() {
     {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }
+    insta::assert_snapshot!("help_cache", help(&["cache"]));
+    insta::assert_snapshot!("help_cache_analyze", help(&["cache", "analyze"]));
 }
 
 #[test]
@@ -33,6 +35,8 @@ fn no_line_of_help_is_wider_than_100_columns() {
         &["generate"],
         &["convert"],
         &["inspect"],
+        &["cache"],
+        &["cache", "analyze"],
         &["serve"],
         &["selfcheck"],
         &["demo"],

@@ -174,7 +174,7 @@ fn what_cannot_be_inspected_is_refused() {
         ),
         (
             &["in.json", "--tokenizer", "server"],
-            "error: --tokenizer is 'server'; inspect asks no server",
+            "error: --tokenizer is 'server', but no server is asked here",
         ),
         (
             &[config, "--tokenizer", "none"],

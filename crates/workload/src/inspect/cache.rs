@@ -4,7 +4,7 @@ use std::hash::BuildHasherDefault;
 use rustc_hash::FxHasher;
 use turnbench_kvcache::BlockHash;
 
-use super::sequence::Chain;
+use crate::prompts::{Chain, Lengths};
 
 #[allow(clippy::disallowed_types, reason = "asked for members and their number, never iterated")]
 type BlockSet = HashSet<BlockHash, BuildHasherDefault<FxHasher>>;
@@ -27,13 +27,6 @@ pub(super) struct EndlessCache {
 pub(super) struct Known {
     prompts: usize,
     cached: usize,
-}
-
-/// Lengths of a request, in tokens.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lengths {
-    pub(super) prompt: u64,
-    pub(super) answer: u64,
 }
 
 impl EndlessCache {

@@ -4,8 +4,8 @@ use turnbench_metrics::{BlockReuse, RequestOrder, TokenBasis, WorkloadSamples};
 use turnbench_model::Conversation;
 
 use super::cache::{EndlessCache, Known};
-use super::facts::ConversationFacts;
 use crate::message_text::has_media;
+use crate::prompts::{ConversationFacts, Sequence};
 
 /// Takes conversations in, in file order, and requests in the order of the cache.
 pub(super) struct Collector {
@@ -142,7 +142,7 @@ impl Collector {
 
 /// What is known of the sequences of a conversation that were not played yet.
 fn known(facts: &ConversationFacts) -> Vec<Vec<Known>> {
-    let of = |sequence: &super::sequence::Sequence| vec![Known::default(); sequence.chains.len()];
+    let of = |sequence: &Sequence| vec![Known::default(); sequence.chains.len()];
     facts.sequences.iter().map(of).collect()
 }
 

@@ -7,24 +7,20 @@
 
 mod cache;
 mod collector;
-mod facts;
-mod recorded;
-mod sequence;
+mod own_history;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::num::NonZeroU32;
 
 use rayon::prelude::*;
-use turnbench_metrics::{RequestOrder, TokenBasis, WorkloadReport};
+use turnbench_metrics::WorkloadReport;
 use turnbench_model::{ChatTemplate, Conversation, Tokenizer};
 
 use crate::WorkloadError;
+use crate::prompts::{Prompts, facts_of, order_of, token_basis};
 use collector::Collector;
-use facts::{ConversationFacts, order_of};
-use recorded::{has_names, recorded_facts};
-use text::Prompts;
+use own_history::own_history;
 
 /// Conversations that are worked on before their blocks are taken into the caches: bounds what
 /// waits there.
@@ -73,57 +69,19 @@ pub fn inspect(
             .par_iter()
             .enumerate()
             .map(|(at, conversation)| {
-                let facts = facts_of(start + at, conversation, prompts, order);
+                let mut facts = facts_of(start + at, conversation, prompts)?;
+                let own: Own = own_history(&mut facts, order);
                 (options.progress)();
-                facts
+                Ok((facts, own))
             })
             .collect::<Result<Vec<_>, WorkloadError>>()?;
         for ((facts, own), conversation) in facts.into_iter().zip(window) {
             collector.add(conversation, facts, &own);
         }
     }
-    let basis = token_basis(conversations, options, collector.rejected());
+    let basis = token_basis(conversations, prompts, options.tokenizer_name, collector.rejected());
     let samples = collector.finish(options.file, options.format, basis);
     Ok(WorkloadReport::build(samples))
 }
 
 type Own = Vec<(u32, u64)>;
-
-fn facts_of(
-    index: usize,
-    conversation: &Conversation,
-    prompts: Option<Prompts<'_>>,
-    order: RequestOrder,
-) -> Result<(ConversationFacts, Own), WorkloadError> {
-    let mut facts = match prompts.filter(|_| !conversation.messages.is_empty()) {
-        Some(prompts) => prompts.facts(index, conversation)?,
-        None => recorded_facts(index, conversation),
-    };
-    let own = facts.own_history(order);
-    Ok((facts, own))
-}
-
-fn token_basis(
-    conversations: &[Conversation],
-    options: &InspectOptions<'_>,
-    rejected_conversations: u64,
-) -> TokenBasis {
-    let tokenizer = options.tokenizer_name.to_owned();
-    let has_text = conversations.iter().any(|one| !one.messages.is_empty());
-    if options.tokenizer.is_some() && (has_text || conversations.is_empty()) {
-        return match options.template {
-            Some(_) => TokenBasis::ChatTemplate { tokenizer, rejected_conversations },
-            None => TokenBasis::Messages { tokenizer },
-        };
-    }
-    let mut turns = conversations.iter().flat_map(|one| &one.recorded);
-    if conversations.iter().any(|one| one.hash_block_size.is_some_and(|size| size > 0))
-        && turns.clone().any(has_names)
-    {
-        TokenBasis::BlockNames
-    } else if turns.any(|turn| turn.prompt_tokens.is_some() || turn.max_tokens.is_some()) {
-        TokenBasis::Lengths
-    } else {
-        TokenBasis::None
-    }
-}

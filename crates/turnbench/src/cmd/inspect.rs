@@ -1,6 +1,3 @@
-mod progress;
-mod workload;
-
 use std::num::NonZeroU32;
 
 use turnbench_metrics::{TokenBasis, WorkloadReport};
@@ -8,17 +5,16 @@ use turnbench_report::{workload_json, workload_text};
 use turnbench_workload::{InspectOptions, inspect as inspect_workload};
 
 use super::output;
+use super::workload::{Progress, Workload};
 use crate::args::{InspectArgs, InspectFormat};
 use crate::exit::{Exit, ExitCode, WithExitCode};
-use progress::Progress;
-use workload::Workload;
 
 /// Tokens of a block in vLLM, unless it is told otherwise.
 const BLOCK_SIZE: NonZeroU32 = NonZeroU32::new(16).unwrap();
 
 /// `turnbench inspect`: what is in a workload, without any server.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<ExitCode, Exit> {
-    let workload = Workload::read(args)?;
+    let workload = Workload::read(&args.workload)?;
     let report = report(args, &workload)?;
     warn_of_own_block_size(args, &report);
     output::print(&match args.format {
@@ -32,7 +28,7 @@ fn report(args: &InspectArgs, workload: &Workload) -> Result<WorkloadReport, Exi
     let progress = Progress::start(workload.conversations.len() as u64);
     let loaded = workload.tokenizer.as_ref();
     let options = InspectOptions {
-        file: &args.file.display().to_string(),
+        file: &args.workload.file.display().to_string(),
         format: workload.format,
         tokenizer: loaded.map(|loaded| &*loaded.tokenizer),
         tokenizer_name: &workload.tokenizer_name,

@@ -1,27 +1,31 @@
+mod progress;
+
 use turnbench_model::{Conversation, TokenizerSource};
 use turnbench_workload::{Input, Loaded};
 
-use crate::args::InspectArgs;
-use crate::cmd::{data_set, output, tokenizer};
+use super::{data_set, output, tokenizer};
+use crate::args::WorkloadArgs;
 use crate::exit::Exit;
 use crate::resolve;
+
+pub(crate) use progress::Progress;
 
 /// Tokenizer of those who name none.
 const DEFAULT_MODEL: &str = "builtin:o200k_base";
 
 /// A workload with what its tokens are counted by.
-pub(super) struct Workload {
-    pub(super) conversations: Vec<Conversation>,
+pub(crate) struct Workload {
+    pub(crate) conversations: Vec<Conversation>,
     /// Name of the format that it was read as.
-    pub(super) format: &'static str,
+    pub(crate) format: &'static str,
     /// `None` where nothing is to be counted.
-    pub(super) tokenizer: Option<Loaded>,
-    pub(super) tokenizer_name: String,
+    pub(crate) tokenizer: Option<Loaded>,
+    pub(crate) tokenizer_name: String,
 }
 
 impl Workload {
     /// Reads the file, and loads the tokenizer where it is needed.
-    pub(super) fn read(args: &InspectArgs) -> Result<Self, Exit> {
+    pub(crate) fn read(args: &WorkloadArgs) -> Result<Self, Exit> {
         let choice = resolve::data_set_choice(&args.data_set, args.max_turns.max_turns, args.seed)?;
         let model = args.model.as_deref().unwrap_or(DEFAULT_MODEL);
         let source = source(args, model)?;
@@ -76,11 +80,11 @@ impl Workload {
     }
 }
 
-fn source(args: &InspectArgs, model: &str) -> Result<TokenizerSource, Exit> {
+fn source(args: &WorkloadArgs, model: &str) -> Result<TokenizerSource, Exit> {
     let source = tokenizer::source(&args.tokenizer, model)?;
     if source == TokenizerSource::Server {
         return Err(Exit::usage(
-            "--tokenizer is 'server'; inspect asks no server: it must be a directory, a Hub id, \
+            "--tokenizer is 'server', but no server is asked here: it must be a directory, a Hub id, \
              builtin:o200k_base, builtin:cl100k_base, or none",
         ));
     }

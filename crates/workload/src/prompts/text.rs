@@ -8,11 +8,11 @@ use crate::message_text::message_texts;
 
 /// How the prompts of conversations with messages are made.
 #[derive(Clone, Copy)]
-pub(super) struct Prompts<'a> {
-    pub(super) tokenizer: &'a dyn Tokenizer,
-    pub(super) template: Option<&'a dyn ChatTemplate>,
+pub(crate) struct Prompts<'a> {
+    pub(crate) tokenizer: &'a dyn Tokenizer,
+    pub(crate) template: Option<&'a dyn ChatTemplate>,
     /// Ascending.
-    pub(super) block_sizes: &'a [u32],
+    pub(crate) block_sizes: &'a [u32],
 }
 
 /// A conversation in tokens.
@@ -28,7 +28,7 @@ struct Tokens<'a> {
 
 impl Prompts<'_> {
     /// The facts of a conversation; the `index` is its place in the workload.
-    pub(super) fn facts(
+    pub(crate) fn facts(
         &self,
         index: usize,
         conversation: &Conversation,

@@ -2,22 +2,22 @@ use turnbench_kvcache::BlockHash;
 
 /// The names of a run of tokens' full blocks, for one block size.
 #[derive(Clone, Debug)]
-pub(super) struct Chain {
-    pub(super) block_size: u32,
-    pub(super) blocks: Vec<BlockHash>,
+pub(crate) struct Chain {
+    pub(crate) block_size: u32,
+    pub(crate) blocks: Vec<BlockHash>,
 }
 
 /// Tokens that one or several requests of a conversation have in common: each prompt is the
 /// beginning of it, and goes on with its answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sequence {
+pub(crate) struct Sequence {
     /// One for each block size, ascending.
-    pub(super) chains: Vec<Chain>,
+    pub(crate) chains: Vec<Chain>,
 }
 
 /// Takes tokens in, names their blocks and forgets them.
 #[derive(Debug)]
-pub(super) struct SequenceBuilder {
+pub(crate) struct SequenceBuilder {
     chains: Vec<Chain>,
     /// Tokens after the last full block, for each chain.
     tails: Vec<Vec<u32>>,
@@ -25,7 +25,7 @@ pub(super) struct SequenceBuilder {
 }
 
 impl SequenceBuilder {
-    pub(super) fn new(block_sizes: &[u32]) -> Self {
+    pub(crate) fn new(block_sizes: &[u32]) -> Self {
         let chain = |&block_size: &u32| Chain { block_size, blocks: Vec::new() };
         Self {
             chains: block_sizes.iter().map(chain).collect(),
@@ -34,7 +34,7 @@ impl SequenceBuilder {
         }
     }
 
-    pub(super) fn push_all(&mut self, tokens: &[u32]) {
+    pub(crate) fn push_all(&mut self, tokens: &[u32]) {
         self.tokens += tokens.len() as u64;
         for (chain, tail) in self.chains.iter_mut().zip(&mut self.tails) {
             let size = chain.block_size as usize;
@@ -52,26 +52,26 @@ impl SequenceBuilder {
         }
     }
 
-    pub(super) const fn tokens(&self) -> u64 {
+    pub(crate) const fn tokens(&self) -> u64 {
         self.tokens
     }
 
     /// The name of the partial last block of each chain; `None` where the last block is full.
-    pub(super) fn tails(&self) -> Vec<Option<BlockHash>> {
+    pub(crate) fn tails(&self) -> Vec<Option<BlockHash>> {
         let name = |(chain, tail): (&Chain, &Vec<u32>)| {
             (!tail.is_empty()).then(|| chain.parent().child(tail))
         };
         self.chains.iter().zip(&self.tails).map(name).collect()
     }
 
-    pub(super) fn finish(self) -> Sequence {
+    pub(crate) fn finish(self) -> Sequence {
         Sequence { chains: self.chains }
     }
 }
 
 impl Chain {
     /// The block that the next one follows.
-    pub(super) fn parent(&self) -> BlockHash {
+    pub(crate) fn parent(&self) -> BlockHash {
         self.blocks.last().copied().unwrap_or(BlockHash::ROOT)
     }
 }

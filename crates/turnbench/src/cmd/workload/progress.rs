@@ -9,7 +9,7 @@ const LINE_INTERVAL: Nanos = Nanos::from_millis(5_000);
 
 /// How many conversations are through, on standard error: a bar on a terminal, a line every five
 /// seconds otherwise.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     clock: MonotonicClock,
     bar: Option<ProgressBar>,
     planned: u64,
@@ -19,7 +19,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn start(planned: u64) -> Self {
+    pub(crate) fn start(planned: u64) -> Self {
         let clock = MonotonicClock::start();
         let bar = std::io::stderr().is_terminal().then(|| bar(planned));
         let next_line = AtomicU64::new((clock.now() + LINE_INTERVAL).0);
@@ -27,7 +27,7 @@ impl Progress {
     }
 
     /// Counts a conversation; may be called from any thread.
-    pub(super) fn one(&self) {
+    pub(crate) fn one(&self) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(bar) = &self.bar {
             bar.inc(1);
@@ -47,7 +47,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -8,7 +8,7 @@ use super::sequence::{Chain, Sequence};
 /// blocks.
 ///
 /// Names are chained, so that a block is the same only after the same blocks, as for a cache.
-pub(super) fn recorded_facts(index: usize, conversation: &Conversation) -> ConversationFacts {
+pub(crate) fn recorded_facts(index: usize, conversation: &Conversation) -> ConversationFacts {
     let mut facts = ConversationFacts::default();
     let block_size = conversation.hash_block_size.filter(|&size| size > 0);
     // The last turn with names, and its full blocks.
@@ -60,7 +60,7 @@ fn goes_on(
 }
 
 /// Whether what a prompt shares with others is known.
-pub(super) fn has_names(recorded: &RecordedTurn) -> bool {
+pub(crate) fn has_names(recorded: &RecordedTurn) -> bool {
     !recorded.hash_ids.is_empty()
 }
 

@@ -1,0 +1,157 @@
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use turnbench_kvcache::KvDtype;
+
+use crate::args::{WorkloadArgs, number};
+
+/// `turnbench cache analyze`.
+#[derive(Debug, Args)]
+#[command(
+    display_name = "turnbench",
+    after_help = "Examples:\n  turnbench cache analyze conversations.json --active-conversations 64\n  \
+    turnbench cache analyze sharegpt.json -m Qwen/Qwen3-8B --capacity 12GiB,40GiB\n  \
+    turnbench cache analyze trace.jsonl --kv-bytes-per-token 131072 --tiers 12GiB,64GiB,1TiB"
+)]
+pub(crate) struct AnalyzeArgs {
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+
+    /// Tokens in a block of the cache [default: 16; traces with block names have their own]
+    #[arg(long, value_parser = number::block_size, value_name = "TOKENS")]
+    pub block_size: Option<NonZeroU32>,
+
+    /// Conversations that take turns at a time, where requests have no recorded times
+    #[arg(long, value_parser = number::positive, default_value_t = 1, value_name = "N")]
+    pub active_conversations: u32,
+
+    /// Caches to tell more about: sizes such as 12GiB, 200000tokens or 4096blocks
+    #[arg(long, value_parser = SizeArg::parse, value_delimiter = ',', value_name = "SIZES")]
+    pub capacity: Vec<SizeArg>,
+
+    /// Tiers behind one another, the fastest first: sizes as of --capacity
+    #[arg(long, value_parser = SizeArg::parse, value_delimiter = ',', value_name = "SIZES")]
+    pub tiers: Vec<SizeArg>,
+
+    /// What a tier keeps of the blocks that a faster one has
+    #[arg(long, value_enum, default_value_t)]
+    pub tier_inclusion: InclusionArg,
+
+    /// Bytes that the model keeps for a token, all layers together
+    #[arg(long, value_parser = bytes, value_name = "BYTES", conflicts_with = "model_config")]
+    pub kv_bytes_per_token: Option<f64>,
+
+    /// The model's config.json, which tells the bytes of a token [default: that of --model, where
+    /// it has one]
+    #[arg(long, value_name = "FILE")]
+    pub model_config: Option<PathBuf>,
+
+    /// How the server stores keys and values: auto (as the model's weights), bfloat16, fp8, nvfp4,
+    /// ...
+    #[arg(long, value_parser = kv_dtype, default_value = "auto", value_name = "DTYPE")]
+    pub kv_dtype: KvDtype,
+
+    /// What to print on standard output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: AnalyzeFormat,
+}
+
+/// `--format` of `cache analyze`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum AnalyzeFormat {
+    /// Tables, the curve and the answer in words
+    #[default]
+    Table,
+    /// The cache report (docs/schema/cache-report.json)
+    Json,
+}
+
+/// `--tier-inclusion`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum InclusionArg {
+    /// Every tier keeps its own most recent blocks, as with vLLM's offloading
+    #[default]
+    Inclusive,
+    /// A block is in one tier at a time
+    Exclusive,
+}
+
+/// A size of a cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum SizeArg {
+    /// Bytes.
+    Bytes(f64),
+    /// Tokens.
+    Tokens(f64),
+    /// Blocks.
+    Blocks(f64),
+}
+
+/// Units of bytes.
+const BYTE_UNITS: [(&str, f64); 8] = [
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("TiB", 1_099_511_627_776.0),
+    ("kB", 1e3),
+    ("MB", 1e6),
+    ("GB", 1e9),
+    ("TB", 1e12),
+];
+
+impl SizeArg {
+    /// A number with its unit, in letters of any case.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
+        let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+        let number: Option<f64> = number.parse().ok().filter(|&number| number > 0.0);
+        number.and_then(|number| Self::of_unit(number, unit.trim())).ok_or_else(|| {
+            "it must be a size with its unit, such as 12GiB, 200000tokens or 4096blocks".to_owned()
+        })
+    }
+
+    fn of_unit(number: f64, unit: &str) -> Option<Self> {
+        match unit.to_ascii_lowercase().as_str() {
+            "blocks" | "block" => Some(Self::Blocks(number)),
+            "tokens" | "token" => Some(Self::Tokens(number)),
+            unit => {
+                let known = BYTE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+                known.map(|(_, bytes)| Self::Bytes(number * bytes))
+            }
+        }
+    }
+}
+
+fn bytes(text: &str) -> Result<f64, String> {
+    let bytes = number::number(text)?;
+    let is_usable = bytes.is_finite() && bytes > 0.0;
+    is_usable.then_some(bytes).ok_or_else(|| "it must be more than 0".to_owned())
+}
+
+fn kv_dtype(text: &str) -> Result<KvDtype, String> {
+    KvDtype::of_name(text).ok_or_else(|| format!("it must be one of {}", KvDtype::NAMES.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SizeArg;
+
+    #[test]
+    fn sizes_have_a_unit() {
+        let parsed = ["12GiB", "1.5 gib", "200000tokens", "1block", "2TB"].map(SizeArg::parse);
+        let gib = 1024.0 * 1024.0 * 1024.0;
+        let expect = [
+            SizeArg::Bytes(12.0 * gib),
+            SizeArg::Bytes(1.5 * gib),
+            SizeArg::Tokens(200_000.0),
+            SizeArg::Blocks(1.0),
+            SizeArg::Bytes(2e12),
+        ];
+        assert_eq!(parsed, expect.map(Ok));
+        for text in ["", "12", "GiB", "-1GiB", "0GiB", "1.2.3GiB", "12 parsecs"] {
+            assert!(SizeArg::parse(text).is_err(), "{text}");
+        }
+    }
+}

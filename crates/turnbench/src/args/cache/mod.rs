@@ -1,0 +1,20 @@
+mod analyze;
+
+use clap::{Args, Subcommand};
+
+pub(crate) use analyze::{AnalyzeArgs, AnalyzeFormat, InclusionArg, SizeArg};
+
+/// `turnbench cache`.
+#[derive(Debug, Args)]
+#[command(display_name = "turnbench")]
+pub(crate) struct CacheArgs {
+    #[command(subcommand)]
+    pub command: CacheCommand,
+}
+
+/// What to do with caches.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Show what a KV cache of any size could do for a workload, without any server
+    Analyze(Box<AnalyzeArgs>),
+}

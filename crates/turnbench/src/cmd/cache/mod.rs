@@ -1,0 +1,11 @@
+mod analyze;
+
+use crate::args::{CacheArgs, CacheCommand};
+use crate::exit::{Exit, ExitCode};
+
+/// `turnbench cache`.
+pub(crate) fn cache(args: &CacheArgs) -> Result<ExitCode, Exit> {
+    match &args.command {
+        CacheCommand::Analyze(args) => analyze::analyze(args),
+    }
+}
