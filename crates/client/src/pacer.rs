@@ -39,8 +39,8 @@ const NEVER: Nanos = Nanos(u64::MAX);
 /// Most time between two looks at the clock in which nobody else has worked.
 ///
 /// NOTE(perf): on an idle 2-core VM 0.4 µs, 0.6 µs at p99 (a look, and the runtime's at its sockets);
-/// to read one event takes 3 µs.
-const LOOKS_APART_MAX: Nanos = Nanos(2_000);
+/// to read one event takes 3 µs there.
+const LOOKS_APART_MAX: Nanos = Nanos(1_000);
 
 impl Pacer {
     /// A pacer for tasks on this thread, inside a runtime.

@@ -231,11 +231,12 @@ fn watch(
         status
     });
     let clock = MonotonicClock::start();
-    let (mut together, mut pause) = (None, LOOK_EVERY);
+    let (mut together, mut pause, mut took_too_long) = (None, LOOK_EVERY, false);
     while ended.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
         let start = clock.now();
         let processes = processes::below(root);
-        if interrupt.is_set() || Duration::from_nanos(start.0) > TIME_MAX {
+        took_too_long = Duration::from_nanos(start.0) > TIME_MAX;
+        if interrupt.is_set() || took_too_long {
             processes::end(&processes);
         } else if watched == Watch::Memory {
             together = together.max(Some(processes::memory_bytes(&processes)));
@@ -247,6 +248,7 @@ fn watch(
         Ok(status) => status.context("waiting for a client")?,
         Err(_) => bail!("the thread that waits for a client panicked"),
     };
+    ensure!(!took_too_long, "it took more than {} minutes", TIME_MAX.as_secs() / 60);
     Ok(together)
 }
 

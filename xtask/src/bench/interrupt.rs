@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::rounds::say;
 
-/// Whether someone wants the run to end: Ctrl-C, or SIGTERM. What was measured is printed then.
+/// Whether someone wants the run to end: Ctrl-C, SIGTERM, or a terminal that is gone. What was measured is printed then.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
@@ -16,10 +16,12 @@ impl Interrupt {
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let (mut by_key, mut by_process) = {
+        let (mut by_key, mut by_process, mut by_terminal) = {
             let _within = runtime.enter();
             let listen = |kind| signal(kind).context("cannot listen to signals");
-            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?)
+            let [key, process, terminal] =
+                [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+            (listen(key)?, listen(process)?, listen(terminal)?)
         };
         let wanted = interrupt.clone();
         thread::spawn(move || {
@@ -27,6 +29,7 @@ impl Interrupt {
                 tokio::select! {
                     _ = by_key.recv() => {}
                     _ = by_process.recv() => {}
+                    _ = by_terminal.recv() => {}
                 }
             });
             wanted.set();

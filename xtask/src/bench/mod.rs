@@ -185,13 +185,18 @@ fn conditions(setup: &Setup) -> String {
         machine::load_average(),
         setup.harness.cores.shown(),
     );
+    let built_before = if setup.options.programs.is_some() {
+        "\nThe programs had been built before (`--programs`).\n"
+    } else {
+        ""
+    };
     let absent = setup.peers.absent.join(", ");
     let absent = if absent.is_empty() {
         absent
     } else {
         format!("\nNot found, so not measured: {absent}.\n")
     };
-    text + &absent
+    text + built_before + &absent
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl NoteId {
     pub(super) const fn meaning(self) -> &'static str {
         match self {
             Self::ServerOnThisHost => {
-                "the server runs on the client's machine, and either no core is left to it (`--threads` is the number of cores, or more) or one of the reasons says that the client was late or busy, or the server's front slow"
+                "the server answers at an address of the client's machine, and either no core is left to it (`--threads` is the number of cores, or more) or one of the reasons says that the client was late or busy, or the server's front slow"
             }
             Self::NoSelfcheck => {
                 "there is no `capacity_ratio`, for `turnbench selfcheck` was not run on this machine by this user and version"
@@ -73,9 +73,9 @@ fn server_on_this_host(evidence: &Evidence<'_>, reasons: &[Reason]) -> Option<St
         let noun = if threads == 1 { "thread" } else { "threads" };
         let cores = evidence.cores();
         format!(
-            "the server runs on this machine and shares {cores} with {threads} client {noun}, so that \
-             each can have slowed the other down; to tell them apart, give each cores of its own \
-             (taskset) or a machine"
+            "the server answers at an address of this machine: unless it runs elsewhere behind a tunnel, \
+             or each has cores of its own (taskset), it shares {cores} with {threads} client {noun}, and \
+             each can have slowed the other down"
         )
     })
 }

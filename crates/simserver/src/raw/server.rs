@@ -159,7 +159,7 @@ impl RawServer {
     fn wait(&self, events: &mut [EpollEvent]) -> io::Result<usize> {
         let timeout = if self.exchanges.wants_to_write() {
             EpollTimeout::ZERO
-        } else if let Some(due) = self.exchanges.next_due() {
+        } else if let Some(due) = self.next_moment() {
             let left = due.since(self.clock.now());
             if left.0 == 0 {
                 EpollTimeout::ZERO
@@ -169,7 +169,7 @@ impl RawServer {
                 self.timer.set(Expiration::OneShot(span), TimerSetTimeFlags::empty())?;
                 EpollTimeout::NONE
             }
-        } else if self.exchanges.has_truth_to_write() || self.accepts_from.is_some() {
+        } else if self.exchanges.has_truth_to_write() {
             EpollTimeout::from(IDLE_MS)
         } else {
             EpollTimeout::NONE
@@ -178,6 +178,11 @@ impl RawServer {
             Err(nix::errno::Errno::EINTR) => Ok(0),
             waited => Ok(waited?),
         }
+    }
+
+    /// When something is to be done: the next write, or the end of a pause.
+    fn next_moment(&self) -> Option<Nanos> {
+        [self.exchanges.next_due(), self.accepts_from].into_iter().flatten().min()
     }
 
     fn accept(&mut self) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -14,18 +15,30 @@ pub(crate) struct HeldThread {
 }
 
 impl HeldThread {
-    /// Holds the thread of this name.
-    pub(crate) fn of(process: u32, name: &str) -> Self {
+    /// Holds the thread of this name; `None`, with a notice, where nobody may hold another process'
+    /// threads (Yama's `ptrace_scope`, some containers).
+    pub(crate) fn of(process: u32, name: &str) -> Option<Self> {
         let thread = Pid::from_raw(thread_id(process, name).parse().unwrap());
-        ptrace::seize(thread, Options::empty()).unwrap();
+        match ptrace::seize(thread, Options::empty()) {
+            Err(errno @ (Errno::EPERM | Errno::ENOSYS)) => {
+                notice(&format!("not tested: a thread cannot be held here ({errno})"));
+                return None;
+            }
+            seized => seized.unwrap(),
+        }
         ptrace::interrupt(thread).unwrap();
         waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
-        Self { thread }
+        Some(Self { thread })
     }
 
     pub(crate) fn let_go(self) {
         ptrace::detach(self.thread, None).unwrap();
     }
+}
+
+#[allow(clippy::print_stderr, reason = "whoever runs the tests is to see it")]
+fn notice(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Makes the thread of this name let all others go first.

@@ -79,6 +79,8 @@ impl Replay {
 
     fn spawn(&self, mut command: Command, more: &[&str], tokens: u32) -> Running<'_> {
         let tokens = tokens.to_string();
+        // Of a run before.
+        let _ = std::fs::remove_dir_all(self.folder.path().join("run"));
         let child = command
             .current_dir(self.folder.path())
             .args(["run", "-i", "list.json", "-m"])

@@ -15,7 +15,7 @@ type Kept = BTreeMap<String, Value>;
 pub(super) fn keep(found: &Selfcheck) -> anyhow::Result<PathBuf> {
     let path = path().context("neither XDG_STATE_HOME nor HOME is set")?;
     let machine = &found.machine;
-    let own = key(machine.cpu_model.as_deref(), machine.cpu_cores, machine.kernel.as_deref());
+    let own = key(machine.cpu_model.as_deref(), machine.kernel.as_deref());
     let mut kept = match read(&path) {
         Ok(kept) => kept.unwrap_or_default(),
         Err(error) => {
@@ -35,7 +35,7 @@ pub(super) fn keep(found: &Selfcheck) -> anyhow::Result<PathBuf> {
 
 /// What the selfcheck of this turnbench measured on this machine; `None` where it was never run.
 pub(crate) fn capacity(here: &Environment) -> Option<Capacity> {
-    let own = key(here.cpu_model.as_deref(), here.cpu_cores, here.kernel.as_deref());
+    let own = key(here.cpu_model.as_deref(), here.kernel.as_deref());
     let found = read(&path()?).ok()??.remove(&own)?;
     if found["schema_version"] != SELFCHECK_SCHEMA_VERSION {
         return None;
@@ -70,12 +70,12 @@ fn path() -> Option<PathBuf> {
     Some(state.join("turnbench/selfcheck.json"))
 }
 
-/// What tells machines and builds apart, as far as the client's speed depends on them.
-fn key(cpu_model: Option<&str>, cpu_cores: Option<u32>, kernel: Option<&str>) -> String {
-    let cores = cpu_cores.map_or_else(|| "?".to_owned(), |cores| cores.to_string());
+/// What tells machines and builds apart, as far as the speed of a client's thread depends on them. How many
+/// cores it may use is no part of it: a run on some of them is held against the same speed.
+fn key(cpu_model: Option<&str>, kernel: Option<&str>) -> String {
     let build = if cfg!(debug_assertions) { " (not optimised)" } else { "" };
     format!(
-        "{}, {cores} cores, kernel {}, turnbench {}{build}",
+        "{}, kernel {}, turnbench {}{build}",
         cpu_model.unwrap_or("?"),
         kernel.unwrap_or("?"),
         env!("CARGO_PKG_VERSION"),
