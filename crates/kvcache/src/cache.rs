@@ -45,13 +45,17 @@ impl KvCache {
         if !self.options.prefix_caching {
             return 0;
         }
-        let last = table.token_count().saturating_sub(1) / u64::from(self.options.block_size);
         table
             .hashes
             .iter()
-            .take(last as usize)
+            .take(self.findable_blocks(table))
             .take_while(|hash| self.pool.lookup(**hash).is_some())
             .count()
+    }
+
+    /// Leading blocks of the known tokens that could be found at all: those without the last token.
+    pub fn findable_blocks(&self, table: &BlockTable) -> usize {
+        (table.token_count().saturating_sub(1) / u64::from(self.options.block_size)) as usize
     }
 
     /// Takes the first `hit_blocks` blocks (from [`Self::hit_blocks`], with nothing done in
@@ -80,11 +84,9 @@ impl KvCache {
     /// Makes the table cover its first `computed_tokens` tokens and names the blocks that are full
     /// by then. False, and nothing changed, if there are not enough free blocks.
     pub fn grow(&mut self, table: &mut BlockTable, computed_tokens: u64) -> bool {
-        let missing = self.blocks_for(computed_tokens).saturating_sub(table.blocks.len());
-        if missing > self.pool.free_count() as usize {
+        if !self.cover(table, computed_tokens) {
             return false;
         }
-        table.blocks.extend((0..missing).map_while(|_| self.pool.allocate()));
         if self.options.prefix_caching {
             let full = (computed_tokens / u64::from(self.options.block_size)) as usize;
             while table.filled < full.min(table.hashes.len()) {
@@ -93,6 +95,13 @@ impl KvCache {
             }
         }
         true
+    }
+
+    /// Makes the table cover all its known tokens without naming a block: for a sequence whose blocks
+    /// come from elsewhere. [`Self::grow`] names them when they are there. False, and nothing
+    /// changed, if there are not enough free blocks.
+    pub fn reserve(&mut self, table: &mut BlockTable) -> bool {
+        self.cover(table, table.token_count())
     }
 
     /// Gives back all blocks of the sequence, last block first; its known tokens stay.
@@ -116,6 +125,15 @@ impl KvCache {
     /// Moves the events since the last call to the end of `events`.
     pub fn drain_events(&mut self, events: &mut Vec<KvEvent>) {
         self.pool.drain_events(events);
+    }
+
+    fn cover(&mut self, table: &mut BlockTable, tokens: u64) -> bool {
+        let missing = self.blocks_for(tokens).saturating_sub(table.blocks.len());
+        if missing > self.pool.free_count() as usize {
+            return false;
+        }
+        table.blocks.extend((0..missing).map_while(|_| self.pool.allocate()));
+        true
     }
 
     fn blocks_for(&self, tokens: u64) -> usize {

@@ -36,7 +36,7 @@ pub use cache::{KvCache, KvCacheOptions};
 pub use event::KvEvent;
 pub use hash::BlockHash;
 pub use kv_shape::{KvDtype, KvShape, KvShapeError};
-pub use policy::{EvictionPolicy, Fifo, Lru, S3Fifo, S3FifoOptions};
+pub use policy::{EvictionPolicy, Fifo, Lru, RecencyList, S3Fifo, S3FifoOptions};
 pub use pool::{BlockId, BlockPool};
 pub use replay::{
     CacheRequest, Estimate, Inclusion, MissCurve, RequestReuse, Reuse, SampledCurve,

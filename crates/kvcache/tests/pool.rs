@@ -228,3 +228,24 @@ fn blocks_are_reused_unnamed_first_then_by_release_tail_before_head() {
     assert_eq!(run(4, 8), 0); // takes the free one, the rest of 3 and the tail of 1
     assert_eq!(run(1, 7), 2);
 }
+
+#[test]
+fn reserved_blocks_are_named_once_they_are_filled() {
+    let options = KvCacheOptions { block_size: 4, block_count: 8, prefix_caching: true };
+    let mut cache = KvCache::new(options);
+    let sequence = |cache: &KvCache| {
+        let mut table = cache.table(None);
+        table.push_all(&[1; 14]);
+        table
+    };
+    let (mut first, mut second) = (sequence(&cache), sequence(&cache));
+    assert!(cache.admit(&mut first, 0) && cache.reserve(&mut first));
+    assert_eq!((first.blocks().len(), cache.pool().used_count()), (4, 4));
+    assert_eq!((cache.findable_blocks(&second), cache.hit_blocks(&second)), (3, 0));
+    assert!(!cache.reserve(&mut second), "three blocks are left");
+    assert_eq!(second.blocks(), []);
+    assert!(cache.grow(&mut first, 9));
+    assert_eq!((first.blocks().len(), cache.hit_blocks(&second)), (4, 2));
+    cache.release(&mut first);
+    assert_eq!(cache.pool().used_count(), 0);
+}

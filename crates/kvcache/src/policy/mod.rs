@@ -2,11 +2,12 @@
 
 mod fifo;
 mod lru;
-pub(crate) mod recency;
+mod recency;
 mod s3_fifo;
 
 pub use fifo::Fifo;
 pub use lru::Lru;
+pub use recency::RecencyList;
 pub use s3_fifo::{S3Fifo, S3FifoOptions};
 
 /// A cache of blocks of one size, with a rule for what to evict.

@@ -1,4 +1,4 @@
-use crate::policy::recency::RecencyList;
+use crate::policy::RecencyList;
 
 /// What a lower tier keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
