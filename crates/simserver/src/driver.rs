@@ -6,9 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use turnbench_model::{Clock, Nanos};
 
 use crate::alarm::Alarm;
-use crate::engine::{
-    Engine, EngineError, EngineEvent, EngineRequest, EngineStats, FinishReason, RequestId,
-};
+use crate::engine::{Engine, EngineError, EngineEvent, EngineRequest, FinishReason, RequestId};
 use crate::telemetry::{Snapshot, Telemetry, Timeline};
 
 /// What the engine made for one request at one moment.
@@ -217,17 +215,14 @@ impl Driver {
             }
             Command::Snapshot(sender) => {
                 let options = self.engine.options().clone();
-                let (stats, telemetry) = (self.stats(), self.telemetry.clone());
-                let _ = sender.send(Snapshot { options, stats, telemetry });
+                let (stats, telemetry) = (self.engine.stats(), self.telemetry.clone());
+                let tiers = self.engine.tier_stats(self.clock.now());
+                let _ = sender.send(Snapshot { options, stats, tiers, telemetry });
             }
             Command::ResetCache(sender) => {
                 let _ = sender.send(self.engine.reset_prefix_cache());
             }
         }
-    }
-
-    fn stats(&self) -> EngineStats {
-        self.engine.stats()
     }
 
     /// Does the steps that are due, each at its own time.
@@ -255,10 +250,12 @@ impl Driver {
         let mut step_tokens = 0;
         for event in events {
             match *event {
-                EngineEvent::Admitted { id, at, cached_tokens, .. } => {
+                EngineEvent::Admitted { id, at, cached_tokens, tier_tokens, load_ns, .. } => {
                     if let Some(live) = self.live.get_mut(&id) {
                         live.timeline.admitted = at;
                         live.timeline.cached_tokens = cached_tokens;
+                        live.timeline.tier_tokens = tier_tokens;
+                        live.timeline.load_ns = load_ns;
                     }
                 }
                 EngineEvent::Preempted { id, .. } => {

@@ -14,6 +14,12 @@ impl Histogram {
         Self { bounds, counts, sum: 0.0 }
     }
 
+    /// Of values that were counted elsewhere: as many up to each of `bounds`, and above the one before,
+    /// as `counts` says, which ends with those above all.
+    pub(crate) const fn of_counts(bounds: Vec<f64>, counts: Vec<u64>, sum: f64) -> Self {
+        Self { bounds, counts, sum }
+    }
+
     /// Counts one value.
     pub(crate) fn observe(&mut self, value: f64) {
         let bucket = self.bounds.partition_point(|&bound| bound < value);

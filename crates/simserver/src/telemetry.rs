@@ -1,6 +1,6 @@
 use turnbench_model::Nanos;
 
-use crate::engine::{EngineOptions, EngineStats, FinishReason};
+use crate::engine::{EngineOptions, EngineStats, FinishReason, TIERS_MAX, TierStats};
 use crate::histogram::{
     FIRST_TOKEN_BOUNDS, Histogram, PHASE_BOUNDS, PREEMPTION_BOUNDS, SMALL_COUNT_BOUNDS,
     STEP_TOKENS_BOUNDS, TOKEN_GAP_BOUNDS, token_bounds,
@@ -17,6 +17,10 @@ pub(crate) struct Timeline {
     pub(crate) last_token: Option<Nanos>,
     pub(crate) prompt_tokens: u32,
     pub(crate) cached_tokens: u32,
+    /// Of those, from each tier.
+    pub(crate) tier_tokens: [u32; TIERS_MAX],
+    /// What loading those took.
+    pub(crate) load_ns: Nanos,
     pub(crate) output_tokens: u32,
     pub(crate) preemptions: u32,
     /// Most answer tokens it could get.
@@ -133,6 +137,8 @@ impl Telemetry {
 pub(crate) struct Snapshot {
     pub(crate) options: EngineOptions,
     pub(crate) stats: EngineStats,
+    /// Nearest first.
+    pub(crate) tiers: Vec<TierStats>,
     pub(crate) telemetry: Telemetry,
 }
 

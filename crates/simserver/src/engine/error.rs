@@ -53,6 +53,33 @@ pub enum EngineError {
         /// Most requests running at once.
         max_num_seqs: u32,
     },
+    /// Tiers find blocks by the names that prefix caching gives.
+    #[error("tiers need prefix caching\nhint: turn prefix caching on or leave the tiers out")]
+    TiersWithoutPrefixCaching,
+    /// Two tiers of one kind.
+    #[error("tier {kind} is there twice\nhint: give each tier once, nearest first")]
+    TierTwice {
+        /// Its name.
+        kind: &'static str,
+    },
+    /// A tier for no block at all, or for too many.
+    #[error(
+        "tier {kind} has {capacity_bytes} bytes, which is {blocks} blocks of {block_bytes} bytes; it \
+         must hold from 1 to {blocks_max}\n\
+         hint: change its size, block_size or kv_bytes_per_token"
+    )]
+    TierSize {
+        /// Its name.
+        kind: &'static str,
+        /// Its size in bytes.
+        capacity_bytes: u64,
+        /// Whole blocks that fit.
+        blocks: u64,
+        /// Bytes of a block.
+        block_bytes: u64,
+        /// Most blocks.
+        blocks_max: u32,
+    },
     /// A request without prompt tokens.
     #[error("prompt has no tokens")]
     EmptyPrompt,

@@ -1,6 +1,6 @@
 use turnbench_model::Nanos;
 
-use super::RequestId;
+use super::{RequestId, TIERS_MAX};
 
 /// Why a request ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -16,16 +16,21 @@ pub enum FinishReason {
 /// Something that happened to a request, stamped with its simulated time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EngineEvent {
-    /// First scheduled. At most once per request; `at` is the start of the step.
+    /// First scheduled. At most once per request; `at` is the start of the step. What a tier had of its
+    /// prompt has been loaded by then.
     Admitted {
         /// The request.
         id: RequestId,
         /// Simulated time.
         at: Nanos,
-        /// Prompt tokens found in the cache: what `usage` and the counters report.
+        /// Prompt tokens that need not be computed: what `usage` and the counters report.
         cached_tokens: u32,
-        /// Time since it was submitted.
+        /// Of those, tokens loaded from each tier; the others were found on the device.
+        tier_tokens: [u32; TIERS_MAX],
+        /// Time since it was submitted, that of loading included.
         queue_ns: Nanos,
+        /// Time from the start of its first load to the end of the last; 0 if it loaded nothing.
+        load_ns: Nanos,
     },
     /// Lost its blocks to an older request and went back to the head of the queue; `at` is the
     /// start of a step.
@@ -41,7 +46,7 @@ pub enum EngineEvent {
         id: RequestId,
         /// Simulated time.
         at: Nanos,
-        /// Tokens of prompt and answer so far found in the cache; not in any counter.
+        /// Tokens of prompt and answer so far that need not be computed; not in any counter.
         cached_tokens: u32,
     },
     /// A token appeared; `at` is the end of a step.

@@ -4,7 +4,8 @@
 //! happened. A *step* is scheduled (running requests first, then waiting ones first come first
 //! served, under a token budget), lasts as long as the cost model says, and at its end the new
 //! tokens appear. The cache and scheduler rules are those of vLLM's V1 engine (0.32), as far as
-//! recordings of a real server establish them.
+//! recordings of a real server establish them. Behind the cache there may be tiers that keep what it
+//! evicts; their rules are on the page of `tiers`.
 //!
 //! **Invariant:** no clock, socket, thread or randomness. The events depend only on the options,
 //! the requests and the times given, and not on how often [`Engine::advance`] is called.
@@ -29,6 +30,7 @@
 //! # Ok::<(), turnbench_simserver::engine::EngineError>(())
 //! ```
 
+mod admission;
 mod answer;
 mod error;
 mod event;
@@ -37,6 +39,7 @@ mod request;
 mod scheduler;
 mod sequence;
 mod stats;
+mod tiers;
 
 pub use answer::{AnswerOptions, AnswerSource, LengthRule, ReplaySource};
 pub use error::EngineError;
@@ -45,3 +48,6 @@ pub use options::EngineOptions;
 pub use request::{EngineRequest, Generated, RequestId, TokenSource};
 pub use scheduler::Engine;
 pub use stats::EngineStats;
+pub use tiers::{
+    TIERS_MAX, TRANSFER_BYTES_BOUNDS, TierKind, TierOptions, TierStats, TransferStats,
+};

@@ -1,4 +1,6 @@
-use super::EngineError;
+use turnbench_model::Nanos;
+
+use super::{EngineError, TierOptions};
 
 /// Most blocks of a cache: each costs about 100 bytes of memory.
 const KV_BLOCKS_MAX: u32 = 1 << 24;
@@ -6,6 +8,13 @@ const KV_BLOCKS_MAX: u32 = 1 << 24;
 const BLOCK_SIZE_MAX: u32 = 1 << 16;
 /// Most prompt tokens computed per second: a nanosecond each.
 const PREFILL_RATE_MAX: f64 = 1e9;
+
+/// Most bytes of KV entries a token; the largest models have a few million.
+const KV_BYTES_PER_TOKEN_MAX: u32 = 1 << 30;
+/// Most bytes a tier moves in a second.
+const TIER_RATE_MAX: f64 = 1e15;
+/// Longest latency of a tier.
+const TIER_LATENCY_MAX: Nanos = Nanos(60_000_000_000);
 
 /// Size, limits and speed of the simulated engine. The defaults are a small GPU-like server.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +41,10 @@ pub struct EngineOptions {
     pub chunked_prefill: bool,
     /// Keep a log of cache events for [`super::Engine::drain_kv_events`]. It grows until drained.
     pub record_kv_events: bool,
+    /// Bytes of the keys and values of one token, 1 to 1,073,741,824: what tiers are measured in.
+    pub kv_bytes_per_token: u32,
+    /// What keeps KV blocks behind the device, nearest first; each kind at most once.
+    pub tiers: Vec<TierOptions>,
 }
 
 impl Default for EngineOptions {
@@ -48,6 +61,9 @@ impl Default for EngineOptions {
             prefix_caching: true,
             chunked_prefill: true,
             record_kv_events: false,
+            // Llama 3.1 8B in bf16: keys and values, 32 layers, 8 heads of 128, 2 bytes each.
+            kv_bytes_per_token: 131_072,
+            tiers: Vec::new(),
         }
     }
 }
@@ -56,6 +72,16 @@ impl EngineOptions {
     /// Tokens that fit into the cache at once: the longest `max_model_len` that works.
     pub fn capacity_tokens(&self) -> u64 {
         u64::from(self.kv_blocks.saturating_sub(1)) * u64::from(self.block_size)
+    }
+
+    /// Bytes of the keys and values of a block.
+    pub fn block_bytes(&self) -> u64 {
+        u64::from(self.block_size) * u64::from(self.kv_bytes_per_token)
+    }
+
+    /// Whole blocks that a tier holds.
+    pub fn tier_blocks(&self, tier: &TierOptions) -> u64 {
+        tier.capacity_bytes / self.block_bytes().max(1)
     }
 
     /// Checks that every request the options allow can finish.
@@ -70,6 +96,7 @@ impl EngineOptions {
             ("max_num_batched_tokens", self.max_num_batched_tokens, 1, any),
             ("max_num_seqs", self.max_num_seqs, 1, any),
             ("max_model_len", self.max_model_len, 1, any),
+            ("kv_bytes_per_token", self.kv_bytes_per_token, 1, KV_BYTES_PER_TOKEN_MAX),
         ] {
             check_range(option, f64::from(value), f64::from(min), f64::from(max))?;
         }
@@ -96,6 +123,37 @@ impl EngineOptions {
                 max_model_len: self.max_model_len,
             });
         }
+        self.validate_tiers()
+    }
+
+    fn validate_tiers(&self) -> Result<(), EngineError> {
+        if !self.tiers.is_empty() && !self.prefix_caching {
+            return Err(EngineError::TiersWithoutPrefixCaching);
+        }
+        for (place, tier) in self.tiers.iter().enumerate() {
+            let kind = tier.kind.name();
+            if self.tiers[..place].iter().any(|other| other.kind == tier.kind) {
+                return Err(EngineError::TierTwice { kind });
+            }
+            let blocks = self.tier_blocks(tier);
+            if blocks == 0 || blocks > u64::from(KV_BLOCKS_MAX) {
+                return Err(EngineError::TierSize {
+                    kind,
+                    capacity_bytes: tier.capacity_bytes,
+                    blocks,
+                    block_bytes: self.block_bytes(),
+                    blocks_max: KV_BLOCKS_MAX,
+                });
+            }
+            for (option, rate) in [
+                ("load_bytes_per_sec", tier.load_bytes_per_sec),
+                ("store_bytes_per_sec", tier.store_bytes_per_sec),
+            ] {
+                check_range(option, rate, 1.0, TIER_RATE_MAX)?;
+            }
+            let (latency, most) = (tier.latency, TIER_LATENCY_MAX);
+            check_range("latency_ns", latency.0 as f64, 0.0, most.0 as f64)?;
+        }
         Ok(())
     }
 }
@@ -109,7 +167,8 @@ fn check_range(option: &'static str, value: f64, min: f64, max: f64) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::EngineOptions;
+    use super::{EngineOptions, TierOptions};
+    use crate::engine::TierKind;
 
     fn check(change: impl FnOnce(&mut EngineOptions), expect: &str) {
         let mut options = EngineOptions::default();
@@ -145,6 +204,37 @@ mod tests {
             |options| options.chunked_prefill = false,
             "max_num_batched_tokens is 2048; without chunked prefill it must be at least \
              max_model_len, 32768\nhint: ",
+        );
+    }
+
+    #[test]
+    fn tiers_hold_whole_blocks_at_least_one_and_are_there_once() {
+        let host = |bytes| TierOptions::new(TierKind::Host, bytes, 1e9);
+        let block = EngineOptions::default().block_bytes();
+        assert_eq!(block, 2 << 20);
+        assert_eq!(EngineOptions::default().tier_blocks(&host(3 * block - 1)), 2);
+        check(|options| options.tiers = vec![host(block)], "");
+        check(
+            |options| options.tiers = vec![host(block - 1)],
+            "tier host has 2097151 bytes, which is 0 blocks of 2097152 bytes; it must hold from 1 to \
+             16777216\nhint: ",
+        );
+        check(|options| options.tiers = vec![host(u64::MAX)], "it must hold from 1 to 16777216");
+        check(|options| options.tiers = vec![host(block), host(block)], "tier host is there twice");
+        check(
+            |options| (options.tiers, options.prefix_caching) = (vec![host(block)], false),
+            "tiers need prefix caching",
+        );
+        check(
+            |options| {
+                let fast = TierOptions { store_bytes_per_sec: f64::INFINITY, ..host(block) };
+                options.tiers = vec![fast];
+            },
+            "store_bytes_per_sec is inf; it must be from 1 to 1000000000000000",
+        );
+        check(
+            |options| options.kv_bytes_per_token = 0,
+            "kv_bytes_per_token is 0; it must be from 1",
         );
     }
 

@@ -3,9 +3,11 @@ use std::collections::{BTreeSet, VecDeque};
 use turnbench_kvcache::{KvCache, KvCacheOptions, KvEvent};
 use turnbench_model::Nanos;
 
-use super::sequence::Sequence;
+use super::sequence::{Loading, Sequence};
+use super::tiers::Tiers;
 use super::{
     EngineError, EngineEvent, EngineOptions, EngineRequest, EngineStats, FinishReason, RequestId,
+    TIERS_MAX, TierStats,
 };
 
 /// The engine; see the module's page.
@@ -20,35 +22,47 @@ use super::{
 /// so a step with a running request computes something, and ends.
 ///
 /// **Invariant:** some request always gets on: `max_model_len` fits into the cache, so the oldest
-/// running request never waits for a block.
+/// running request waits for a block only while others load theirs; and those hold all the blocks
+/// that their prompts need from the beginning of their loads on.
 pub struct Engine {
-    options: EngineOptions,
-    cache: KvCache,
+    pub(super) options: EngineOptions,
+    pub(super) cache: KvCache,
+    pub(super) tiers: Tiers,
     /// In the order of admission: the last one is preempted first.
-    running: Vec<Sequence>,
-    waiting: VecDeque<Sequence>,
+    pub(super) running: Vec<Sequence>,
+    /// Wait for blocks from tiers, or have them and wait for a place; in the order of admission.
+    pub(super) loading: Vec<Sequence>,
+    pub(super) waiting: VecDeque<Sequence>,
+    /// The head of the queue, if it could not be admitted and nothing runs: it waits for the end of a
+    /// load.
+    blocked: Option<RequestId>,
     /// In the order of the calls, hence of time.
     aborts: VecDeque<(Nanos, RequestId)>,
     /// End of the step in progress.
     step_end: Option<Nanos>,
     now: Nanos,
     next_id: u64,
-    counters: EngineStats,
+    pub(super) counters: EngineStats,
 }
 
-/// What a step computes.
-#[derive(Default)]
-struct StepWork {
+/// A step that is being put together.
+pub(super) struct Step {
+    /// Its start.
+    pub(super) at: Nanos,
+    /// Tokens that it can still take.
+    pub(super) budget: u64,
     prefill_tokens: u64,
     decoding: u64,
 }
 
-impl StepWork {
+impl Step {
     const fn is_empty(&self) -> bool {
         self.prefill_tokens == 0 && self.decoding == 0
     }
 
-    fn add(&mut self, sequence: &Sequence) {
+    /// Takes in the scheduled tokens of a sequence.
+    pub(super) fn add(&mut self, sequence: &Sequence) {
+        self.budget -= sequence.scheduled;
         if sequence.decoding {
             self.decoding += 1;
         } else {
@@ -82,10 +96,13 @@ impl Engine {
             cache.record_events();
         }
         Ok(Self {
+            tiers: Tiers::new(&options),
             options,
             cache,
             running: Vec::new(),
+            loading: Vec::new(),
             waiting: VecDeque::new(),
+            blocked: None,
             aborts: VecDeque::new(),
             step_end: None,
             now: Nanos::ZERO,
@@ -133,13 +150,15 @@ impl Engine {
         self.aborts.push_back((now, id));
     }
 
-    /// When [`Self::advance`] will next have something to do: the end of the step in progress, or
-    /// the start of the first one; `None` while idle. It may lie in the past.
+    /// When [`Self::advance`] will next have something to do: the end of the step in progress, the
+    /// start of the first one, or a load's progress while there is none; `None` while idle. It may lie
+    /// in the past. Stores need nobody to wake up for them.
     pub fn next_event_at(&self) -> Option<Nanos> {
         self.step_end.or_else(|| {
-            let arrival = self.waiting.front().map(|sequence| sequence.submitted);
+            let head = self.waiting.front().filter(|head| Some(head.id) != self.blocked);
+            let arrival = head.map(|sequence| sequence.submitted);
             let abort = self.aborts.front().map(|(at, _)| *at);
-            [arrival, abort].into_iter().flatten().min()
+            [arrival, abort, self.tiers.next_load_at()].into_iter().flatten().min()
         })
     }
 
@@ -157,14 +176,20 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         EngineStats {
             running: self.running.len() as u32,
-            waiting: self.waiting.len() as u32,
+            waiting: (self.waiting.len() + self.loading.len()) as u32,
+            loading: self.loading.len() as u32,
             kv_usage_ratio: self.cache.pool().usage_ratio(),
             ..self.counters
         }
     }
 
-    /// Forgets everything cached, if no request holds a block; says whether it did. Requests that
-    /// wait do not matter, as in vLLM.
+    /// Gauges and counters of the tiers, nearest first, as of `now`.
+    pub fn tier_stats(&self, now: Nanos) -> Vec<TierStats> {
+        self.tiers.stats_at(now)
+    }
+
+    /// Forgets everything cached on the device, if no request holds a block; says whether it did.
+    /// Requests that wait do not matter, and tiers keep what they have, as in vLLM.
     pub fn reset_prefix_cache(&mut self) -> bool {
         self.cache.reset()
     }
@@ -182,14 +207,19 @@ impl Engine {
 
     /// The end of a step and the start of the next.
     fn boundary(&mut self, at: Nanos, events: &mut Vec<EngineEvent>) {
+        self.settle_tiers(at);
         self.drop_aborted(at, events);
         if self.step_end.take().is_some() {
             self.counters.steps += 1;
             self.finish_step(at, events);
         }
-        let work = self.schedule(at, events);
-        if !work.is_empty() {
-            self.step_end = Some(at + work.cost(&self.options));
+        let step = self.schedule(at, events);
+        self.blocked = None;
+        if step.is_empty() {
+            let head = self.waiting.front().filter(|head| head.submitted <= at);
+            self.blocked = head.map(|head| head.id);
+        } else {
+            self.step_end = Some(at + step.cost(&self.options));
         }
     }
 
@@ -199,7 +229,8 @@ impl Engine {
             return;
         }
         let ids: BTreeSet<RequestId> = self.aborts.drain(..due).map(|(_, id)| id).collect();
-        let Self { cache, running, waiting, counters, .. } = self;
+        let Self { cache, tiers, running, loading, waiting, counters, .. } = self;
+        loading.iter().filter(|it| ids.contains(&it.id)).for_each(|it| tiers.cancel(at, it.id));
         let mut keep = |sequence: &mut Sequence| {
             let aborted = ids.contains(&sequence.id);
             if aborted {
@@ -210,21 +241,37 @@ impl Engine {
             !aborted
         };
         running.retain_mut(&mut keep);
+        loading.retain_mut(&mut keep);
         waiting.retain_mut(&mut keep);
     }
 
     /// Lets the tokens of the step in progress appear.
     fn finish_step(&mut self, at: Nanos, events: &mut Vec<EngineEvent>) {
-        let Self { cache, running, counters, .. } = self;
+        let block_size = u64::from(self.options.block_size);
+        let Self { cache, tiers, running, counters, .. } = self;
         running.retain_mut(|sequence| {
-            if std::mem::take(&mut sequence.scheduled) == 0 || sequence.missing() > 0 {
+            if std::mem::take(&mut sequence.scheduled) == 0 {
+                return true;
+            }
+            if !tiers.is_empty() {
+                let full_count = (sequence.computed / block_size) as usize;
+                let full = sequence.table.hashes().get(..full_count).unwrap_or_default();
+                tiers.offer(at, full, &mut sequence.offered);
+            }
+            if sequence.missing() > 0 {
                 return true;
             }
             let index = sequence.output_tokens;
             let generated = sequence.answer.next(index);
             if index == 0 {
                 counters.prompt_tokens += u64::from(sequence.prompt_tokens);
-                counters.prompt_tokens_cached += u64::from(sequence.cached_tokens.unwrap_or(0));
+                let cached = sequence.cached.unwrap_or_default();
+                counters.prompt_tokens_cached += u64::from(cached.tokens);
+                for (sum, tokens) in
+                    counters.prompt_tokens_by_tier.iter_mut().zip(cached.tier_tokens)
+                {
+                    *sum += u64::from(tokens);
+                }
             }
             sequence.output_tokens += 1;
             sequence.decoding = true;
@@ -247,32 +294,32 @@ impl Engine {
         });
     }
 
-    fn schedule(&mut self, at: Nanos, events: &mut Vec<EngineEvent>) -> StepWork {
-        let mut work = StepWork::default();
-        let mut budget = u64::from(self.options.max_num_batched_tokens);
+    fn schedule(&mut self, at: Nanos, events: &mut Vec<EngineEvent>) -> Step {
+        let budget = u64::from(self.options.max_num_batched_tokens);
+        let mut step = Step { at, budget, prefill_tokens: 0, decoding: 0 };
         let mut preempted = false;
         let mut place = 0;
-        while place < self.running.len() && budget > 0 {
+        while place < self.running.len() && step.budget > 0 {
             let Self { running, cache, .. } = self;
             let sequence = &mut running[place];
-            let tokens = sequence.missing().min(budget);
+            let tokens = sequence.missing().min(step.budget);
             debug_assert!(tokens > 0, "{:?} has nothing to compute", sequence.id);
             if cache.grow(&mut sequence.table, sequence.computed + tokens) {
                 sequence.computed += tokens;
                 sequence.scheduled = tokens;
-                budget -= tokens;
-                work.add(sequence);
+                step.add(sequence);
                 place += 1;
             } else {
                 preempted = true;
                 self.preempt_last(at, events);
             }
         }
+        self.start_loaded(&mut step, events);
         // vLLM admits nothing in a step in which it preempted.
         if !preempted {
-            self.admit_waiting(at, &mut budget, &mut work, events);
+            self.admit_waiting(&mut step, events);
         }
-        work
+        step
     }
 
     fn preempt_last(&mut self, at: Nanos, events: &mut Vec<EngineEvent>) {
@@ -280,54 +327,11 @@ impl Engine {
         self.cache.release(&mut sequence.table);
         sequence.computed = 0;
         sequence.decoding = false;
+        sequence.loading = Loading::default();
+        sequence.offered = [0; TIERS_MAX];
         self.counters.preemptions += 1;
         events.push(EngineEvent::Preempted { id: sequence.id, at });
         self.waiting.push_front(sequence);
-    }
-
-    /// First come, first served: nothing overtakes a request that does not fit.
-    fn admit_waiting(
-        &mut self,
-        at: Nanos,
-        budget: &mut u64,
-        work: &mut StepWork,
-        events: &mut Vec<EngineEvent>,
-    ) {
-        while *budget > 0 && self.running.len() < self.options.max_num_seqs as usize {
-            let Self { cache, waiting, options, counters, .. } = self;
-            let Some(sequence) = waiting.front_mut().filter(|head| head.submitted <= at) else {
-                break;
-            };
-            let hits =
-                if sequence.skip_prefix_lookup { 0 } else { cache.hit_blocks(&sequence.table) };
-            let cached = hits as u64 * u64::from(options.block_size);
-            let missing = sequence.table.token_count() - cached;
-            if (!options.chunked_prefill && missing > *budget)
-                || !cache.admit(&mut sequence.table, hits)
-            {
-                break;
-            }
-            let tokens = missing.min(*budget);
-            let grown = cache.grow(&mut sequence.table, cached + tokens);
-            debug_assert!(grown, "admission checked that the whole prompt fits");
-            sequence.computed = cached + tokens;
-            sequence.scheduled = tokens;
-            *budget -= tokens;
-            work.add(sequence);
-            let (id, cached_tokens) = (sequence.id, cached as u32);
-            if sequence.cached_tokens.is_some() {
-                events.push(EngineEvent::Resumed { id, at, cached_tokens });
-            } else {
-                sequence.cached_tokens = Some(cached_tokens);
-                if options.prefix_caching && !sequence.skip_prefix_lookup {
-                    counters.prefix_cache_queries += u64::from(sequence.prompt_tokens);
-                    counters.prefix_cache_hits += cached;
-                }
-                let queue_ns = at.since(sequence.submitted);
-                events.push(EngineEvent::Admitted { id, at, cached_tokens, queue_ns });
-            }
-            self.running.extend(self.waiting.pop_front());
-        }
     }
 }
 
@@ -337,7 +341,7 @@ fn finished(sequence: &Sequence, at: Nanos, reason: FinishReason) -> EngineEvent
         at,
         reason,
         prompt_tokens: sequence.prompt_tokens,
-        cached_tokens: sequence.cached_tokens.unwrap_or(0),
+        cached_tokens: sequence.cached_tokens(),
         output_tokens: sequence.output_tokens,
     }
 }

@@ -1,9 +1,30 @@
 use turnbench_kvcache::{BlockTable, KvCache};
 use turnbench_model::Nanos;
 
-use super::{EngineRequest, RequestId, TokenSource};
+use super::{EngineRequest, RequestId, TIERS_MAX, TokenSource};
 
-/// A request inside the engine, waiting or running.
+/// Tokens that need not be computed at an admission.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Cached {
+    /// In all.
+    pub(super) tokens: u32,
+    /// Of those, from each tier.
+    pub(super) tier_tokens: [u32; TIERS_MAX],
+}
+
+/// How far the loads of a request from tiers are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Loading {
+    pub(super) started: Nanos,
+    /// Loads that have not ended.
+    pub(super) pending_count: u32,
+    /// What will be there afterwards.
+    pub(super) cached: Cached,
+    /// From the start to the end of the last load.
+    pub(super) load_ns: Nanos,
+}
+
+/// A request inside the engine, waiting, loading or running.
 ///
 /// **Invariant:** `computed <= table.token_count()`; equal exactly when the step that was scheduled
 /// last yields a token.
@@ -21,8 +42,12 @@ pub(super) struct Sequence {
     pub(super) scheduled: u64,
     /// Has yielded a token since it was (re-)admitted.
     pub(super) decoding: bool,
-    /// Set at the first admission: what was found in the cache.
-    pub(super) cached_tokens: Option<u32>,
+    /// Set at the first admission: what was found in the cache and in tiers.
+    pub(super) cached: Option<Cached>,
+    /// Loads since it was (re-)admitted.
+    pub(super) loading: Loading,
+    /// Leading blocks that each tier was offered since then.
+    pub(super) offered: [usize; TIERS_MAX],
     pub(super) skip_prefix_lookup: bool,
 }
 
@@ -47,9 +72,16 @@ impl Sequence {
             computed: 0,
             scheduled: 0,
             decoding: false,
-            cached_tokens: None,
+            cached: None,
+            loading: Loading::default(),
+            offered: [0; TIERS_MAX],
             skip_prefix_lookup: request.skip_prefix_lookup,
         }
+    }
+
+    /// What was cached at the first admission, in tokens; 0 before it.
+    pub(super) fn cached_tokens(&self) -> u32 {
+        self.cached.map_or(0, |cached| cached.tokens)
     }
 
     /// Known tokens that are not computed yet.

@@ -195,6 +195,7 @@ fn metrics_have_the_recorded_names_labels_and_bounds() {
     let snapshot = Snapshot {
         options: EngineOptions::default(),
         stats: EngineStats::default(),
+        tiers: Vec::new(),
         telemetry: Telemetry::new(2048),
     };
     let text = super::metrics::render(&snapshot, "lab", 1.5e9);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use turnbench_model::Nanos;
 use turnbench_simserver::engine::{
     AnswerOptions, AnswerSource, Engine, EngineEvent, EngineOptions, EngineRequest, EngineStats,
-    LengthRule, RequestId,
+    LengthRule, RequestId, TierKind, TierOptions,
 };
 
 /// A small generator of test loads.
@@ -59,6 +59,12 @@ fn run(seed: u64, poll: Option<u64>) -> (Vec<EngineEvent>, EngineStats) {
         max_num_seqs: 10,
         max_model_len: 256,
         decode_ns: 1_000_000,
+        kv_bytes_per_token: 1000,
+        // Every other seed has a slow host; one block is 8,000 bytes.
+        tiers: (seed % 2 == 1)
+            .then(|| TierOptions::new(TierKind::Host, 800_000, 5e7))
+            .into_iter()
+            .collect(),
         ..EngineOptions::default()
     })
     .unwrap();
@@ -88,7 +94,7 @@ fn run(seed: u64, poll: Option<u64>) -> (Vec<EngineEvent>, EngineStats) {
 
 #[test]
 fn one_seed_gives_one_event_log() {
-    let (mut preemptions, mut aborted) = (0, 0);
+    let (mut preemptions, mut aborted, mut loaded) = (0, 0, 0);
     for seed in 0..150 {
         let (events, stats) = run(seed, None);
         let log = format!("{events:?}");
@@ -96,9 +102,11 @@ fn one_seed_gives_one_event_log() {
         assert_eq!(log, format!("{:?}", run(seed, Some(700_001)).0), "seed {seed}");
         preemptions += stats.preemptions;
         aborted += stats.aborted;
+        loaded += stats.external_prefix_cache_hits;
     }
     // The load must do what it is for.
     assert!(preemptions > 100 && aborted > 100, "{preemptions} {aborted}");
+    assert!(loaded > 10_000, "{loaded}");
 }
 
 #[test]

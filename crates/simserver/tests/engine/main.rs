@@ -11,4 +11,6 @@ mod determinism;
 mod progress;
 mod recording;
 mod sequential;
+mod tier_model;
+mod tiers;
 mod timing;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use turnbench_model::Nanos;
 use turnbench_simserver::engine::{
     AnswerOptions, AnswerSource, Engine, EngineEvent, EngineOptions, EngineRequest, LengthRule,
-    RequestId,
+    RequestId, TierKind, TierOptions, TierStats,
 };
 
 /// Far more steps than any load below needs.
@@ -24,10 +24,20 @@ fn loads() -> impl Strategy<Value = Load> {
     )
 }
 
+/// Up to two tiers of up to 30 blocks, some so slow that loads overlap.
+fn tiers() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
+    prop::collection::vec((1_u64..30, 1_u64..2_000, 0_u64..50_000), 0..3)
+}
+
 /// Options of which some leave room for hardly a sequence.
 fn options() -> impl Strategy<Value = EngineOptions> {
     let sizes = (1_u32..9, 2_u32..40, 1_u32..10, 0_u32..30, 0_u32..2_000_000);
-    (sizes, any::<bool>(), any::<bool>()).prop_map(|(sizes, prefix_caching, chunked_prefill)| {
+    (sizes, any::<bool>(), any::<bool>(), tiers()).prop_map(|(sizes, caching, chunked, tiers)| {
+        let (prefix_caching, chunked_prefill) = (caching || !tiers.is_empty(), chunked);
+        let tier = |(kind, (blocks, mega, latency))| TierOptions {
+            latency: Nanos(latency),
+            ..TierOptions::new(kind, blocks * u64::from(sizes.0) * 1000, mega as f64 * 1e6)
+        };
         let (block_size, kv_blocks, max_num_seqs, more_budget, decode_ns) = sizes;
         let max_model_len = block_size * (kv_blocks - 1);
         let least = if chunked_prefill { max_num_seqs } else { max_num_seqs.max(max_model_len) };
@@ -42,7 +52,9 @@ fn options() -> impl Strategy<Value = EngineOptions> {
             decode_ns_per_seq: 0,
             prefix_caching,
             chunked_prefill,
-            record_kv_events: false,
+            kv_bytes_per_token: 1000,
+            tiers: TierKind::ALL.into_iter().zip(tiers).map(tier).collect(),
+            ..EngineOptions::default()
         }
     })
 }
@@ -96,6 +108,10 @@ proptest! {
         prop_assert_eq!(ended, taken);
         let stats = engine.stats();
         prop_assert_eq!((stats.running, stats.waiting, stats.kv_usage_ratio), (0, 0, 0.0));
+        let moving = |it: &TierStats| it.loads.moving_blocks + it.stores.moving_blocks;
+        let tiers = engine.tier_stats(Nanos(u64::MAX));
+        prop_assert!(tiers.iter().all(|tier| moving(tier) == 0));
+        prop_assert!(tiers.iter().all(|tier| tier.held_blocks <= tier.capacity_blocks));
         prop_assert!(engine.reset_prefix_cache());
     }
 }

@@ -9,7 +9,7 @@ use turnbench_simserver::engine::{
 };
 
 /// 1 µs per prompt token, 100 µs per decoding step, 1 µs more per decoding request.
-fn options() -> EngineOptions {
+pub(crate) fn options() -> EngineOptions {
     EngineOptions {
         block_size: 4,
         kv_blocks: 101,
@@ -24,14 +24,14 @@ fn options() -> EngineOptions {
 }
 
 /// A prompt of `len` ids that shares nothing with that of another `name`.
-fn request(name: u32, len: u32, max_tokens: u32) -> EngineRequest {
+pub(crate) fn request(name: u32, len: u32, max_tokens: u32) -> EngineRequest {
     let prompt: Vec<u32> = (0..len).map(|id| name * 1000 + id).collect();
     let answer = (0..max_tokens).map(|id| name * 1000 + 500 + id).collect();
     EngineRequest::new(Arc::from(prompt), max_tokens, Box::new(ReplaySource::new(answer)))
 }
 
 /// Runs to the end; one line per event: time in µs, request, what.
-fn finish(engine: &mut Engine) -> String {
+pub(crate) fn finish(engine: &mut Engine) -> String {
     let mut events = Vec::new();
     while let Some(at) = engine.next_event_at() {
         engine.advance(at, &mut events);
@@ -39,8 +39,13 @@ fn finish(engine: &mut Engine) -> String {
     let mut text = String::new();
     for event in &events {
         let what = match event {
-            EngineEvent::Admitted { cached_tokens, queue_ns, .. } => {
-                format!("admitted cached={cached_tokens} queued={}", micros(*queue_ns))
+            EngineEvent::Admitted { cached_tokens, tier_tokens, queue_ns, load_ns, .. } => {
+                let mut what =
+                    format!("admitted cached={cached_tokens} queued={}", micros(*queue_ns));
+                if *load_ns > Nanos::ZERO {
+                    write!(what, " loaded={tier_tokens:?} in {}", micros(*load_ns)).unwrap();
+                }
+                what
             }
             EngineEvent::Preempted { .. } => "preempted".to_owned(),
             EngineEvent::Resumed { cached_tokens, .. } => format!("resumed cached={cached_tokens}"),

@@ -1,6 +1,9 @@
+mod offload;
+
 use std::fmt::Write;
 
 use super::json::push_string;
+use crate::engine::TierKind;
 use crate::histogram::Histogram;
 use crate::telemetry::Snapshot;
 
@@ -23,6 +26,7 @@ pub(crate) fn render(snapshot: &Snapshot, model: &str, created: f64) -> String {
     text.counters(snapshot);
     text.histograms(snapshot);
     text.cache_config(snapshot);
+    text.offload(&snapshot.tiers);
     text.out
 }
 
@@ -50,10 +54,11 @@ impl Exposition {
     fn gauges(&mut self, snapshot: &Snapshot) {
         let stats = &snapshot.stats;
         let waiting = f64::from(stats.waiting);
+        let deferred = f64::from(stats.loading);
         self.gauge("num_requests_running", "Requests in the batch.", f64::from(stats.running));
         self.gauge("num_requests_waiting", "Requests in the queue.", waiting);
         self.family("num_requests_waiting_by_reason", "gauge", "Requests in the queue, by reason.");
-        for (reason, value) in [("capacity", waiting), ("deferred", 0.0)] {
+        for (reason, value) in [("capacity", waiting - deferred), ("deferred", deferred)] {
             let after = format!(",reason=\"{reason}\"");
             self.sample("num_requests_waiting_by_reason", "", &after, value);
         }
@@ -83,26 +88,60 @@ impl Exposition {
         }
     }
 
+    /// A counter with samples of (labels behind, value).
+    fn counter_of(&mut self, name: &str, help: &str, samples: &[(String, f64)]) {
+        let total = format!("{name}_total");
+        self.family(&total, "counter", help);
+        for (after, value) in samples {
+            self.sample(&total, "", after, *value);
+        }
+        let created = format!("{name}_created");
+        self.family(&created, "gauge", help);
+        for (after, _) in samples {
+            self.sample(&created, "", after, self.created);
+        }
+    }
+
+    /// What tiers gave.
+    fn external(&mut self, snapshot: &Snapshot) {
+        let stats = &snapshot.stats;
+        let (queries, hits) = if snapshot.tiers.is_empty() {
+            let none = "Always 0: there is no external cache.";
+            (none, none)
+        } else {
+            ("Prompt tokens looked up in tiers.", "Prompt tokens found in tiers.")
+        };
+        let plain = |value| [("", "", value)];
+        let (queried, found) =
+            (stats.external_prefix_cache_queries, stats.external_prefix_cache_hits);
+        self.counter("external_prefix_cache_queries", queries, &plain(queried));
+        self.counter("external_prefix_cache_hits", hits, &plain(found));
+    }
+
     fn counters(&mut self, snapshot: &Snapshot) {
         let stats = &snapshot.stats;
         let plain = |value| [("", "", value)];
         let (queries, hits) = (stats.prefix_cache_queries, stats.prefix_cache_hits);
         self.counter("prefix_cache_queries", "Prompt tokens looked up.", &plain(queries));
         self.counter("prefix_cache_hits", "Prompt tokens found in the cache.", &plain(hits));
-        let none = "Always 0: there is no external cache.";
-        self.counter("external_prefix_cache_queries", none, &plain(0));
-        self.counter("external_prefix_cache_hits", none, &plain(0));
+        self.external(snapshot);
         let preemptions = stats.preemptions;
         self.counter("num_preemptions", "Times a request lost its blocks.", &plain(preemptions));
         let (prompt, cached) = (stats.prompt_tokens, stats.prompt_tokens_cached);
+        let loaded: u64 = stats.prompt_tokens_by_tier.iter().sum();
+        let on_device = cached.saturating_sub(loaded);
+        let from = |kind| {
+            let tiers = snapshot.tiers.iter().zip(stats.prompt_tokens_by_tier);
+            tiers.filter(|(tier, _)| tier.kind == kind).map(|(_, tokens)| tokens).sum::<u64>()
+        };
         self.counter("prompt_tokens", "Prompt tokens of started answers.", &plain(prompt));
         self.counter(
             "prompt_tokens_by_source",
             "Prompt tokens of started answers, by origin of their KV entries.",
             &[
                 ("", ",source=\"local_compute\"", prompt.saturating_sub(cached)),
-                ("", ",source=\"local_cache_hit\"", cached),
-                ("", ",source=\"external_kv_transfer\"", 0),
+                ("", ",source=\"local_cache_hit\"", on_device),
+                ("", ",source=\"external_kv_transfer\"", loaded),
             ],
         );
         self.counter("prompt_tokens_cached", "Of the prompt tokens, cached ones.", &plain(cached));
@@ -110,10 +149,10 @@ impl Exposition {
             "prompt_tokens_cached_by_source",
             "Of the prompt tokens, cached ones, by place.",
             &[
-                ("", ",source=\"device\"", cached),
-                ("", ",source=\"host\"", 0),
-                ("", ",source=\"p2p\"", 0),
-                ("", ",source=\"disk\"", 0),
+                ("", ",source=\"device\"", on_device),
+                ("", ",source=\"host\"", from(TierKind::Host)),
+                ("", ",source=\"p2p\"", from(TierKind::P2p)),
+                ("", ",source=\"disk\"", from(TierKind::Disk)),
                 ("", ",source=\"external_unspecified\"", 0),
             ],
         );
