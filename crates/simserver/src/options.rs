@@ -29,6 +29,9 @@ pub struct ServerOptions {
     pub answer_tokens_mean: f64,
     /// Spread of the answer length; see [`crate::engine::AnswerOptions::sigma`].
     pub answer_tokens_sigma: f64,
+    /// A fault: what is reported as cached, found or moved, in answers and in `/metrics`, is the truth
+    /// times this, rounded down; 0 to 1,000. 1 is honest. The truth file stays right.
+    pub cached_factor: f64,
     /// Write what truly happened to every request here, one JSON line each.
     pub truth: Option<PathBuf>,
     /// What `/version` answers.
@@ -49,6 +52,7 @@ impl Default for ServerOptions {
             seed: 0,
             answer_tokens_mean: 150.0,
             answer_tokens_sigma: 0.6,
+            cached_factor: 1.0,
             truth: None,
             // A local version in the sense of PEP 440: behaves like 0.32.0, and is not it.
             version: "0.32.0+turnbench".to_owned(),
@@ -81,6 +85,10 @@ impl ServerOptions {
         if !sigma.is_finite() || !(0.0..=3.0).contains(&sigma) {
             return wrong("answer_tokens_sigma", sigma.to_string(), "must be from 0 to 3");
         }
+        let factor = self.cached_factor;
+        if !(0.0..=1000.0).contains(&factor) {
+            return wrong("cached_factor", factor.to_string(), "must be from 0 to 1000");
+        }
         Ok(())
     }
 }
@@ -110,6 +118,10 @@ mod tests {
         check(
             |options| options.answer_tokens_sigma = -1.0,
             "answer_tokens_sigma is -1; it must be from 0 to 3",
+        );
+        check(
+            |options| options.cached_factor = -1.0,
+            "cached_factor is -1; it must be from 0 to 1000",
         );
         check(
             |options| options.served_model_name.clear(),

@@ -23,7 +23,7 @@ use crate::http::{self, Connection, Service};
 use crate::ids::IdSource;
 use crate::options::ServerOptions;
 use crate::prompt::Prompts;
-use crate::truth::{TruthLog, WriteWatch};
+use crate::truth::{TierTruths, TruthLog, WriteWatch};
 use crate::vocabulary::Vocabulary;
 
 /// Connections that wait to be accepted: thousands of clients may start at once.
@@ -105,7 +105,7 @@ impl Server {
         loop {
             tokio::select! {
                 biased;
-                () = &mut shutdown => return Ok(()),
+                () = &mut shutdown => break,
                 ended = &mut driver => return ended.map_err(Error::Runtime),
                 Some(_) = connections.join_next() => {}
                 stream = accept(&listener) => {
@@ -114,6 +114,17 @@ impl Server {
                 }
             }
         }
+        if let Some(truth) = self.truth.filter(|_| !self.service.tiers.is_empty()) {
+            // First the lines of requests that end here.
+            connections.shutdown().await;
+            tokio::select! {
+                ended = &mut driver => return ended.map_err(Error::Runtime),
+                snapshot = self.service.engine.snapshot() => {
+                    truth.write_all(snapshot.iter().map(TierTruths::of));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// [`Self::serve`] on this thread, with a runtime made for it.
@@ -198,6 +209,7 @@ fn service(
     Service {
         model: options.served_model_name.as_str().into(),
         fingerprint: fingerprint.into(),
+        tiers: options.engine.tiers.iter().map(|tier| tier.kind).collect(),
         started_unix_ns: clock.unix_ns(),
         options,
         engine,

@@ -142,6 +142,34 @@ pub(crate) struct Snapshot {
     pub(crate) telemetry: Telemetry,
 }
 
+impl Snapshot {
+    /// As a server shows it that reports `factor` times what was cached, found or moved.
+    pub(crate) fn with_cached_factor(mut self, factor: f64) -> Self {
+        let stats = &mut self.stats;
+        for figure in [
+            &mut stats.prefix_cache_hits,
+            &mut stats.external_prefix_cache_hits,
+            &mut stats.prompt_tokens_cached,
+        ]
+        .into_iter()
+        .chain(&mut stats.prompt_tokens_by_tier)
+        {
+            *figure = scaled(*figure, factor);
+        }
+        for tier in &mut self.tiers {
+            for figure in [&mut tier.hit_blocks, &mut tier.loads.bytes, &mut tier.stores.bytes] {
+                *figure = scaled(*figure, factor);
+            }
+        }
+        self
+    }
+}
+
+/// `figure` times `factor`, rounded down.
+pub(crate) fn scaled(figure: u64, factor: f64) -> u64 {
+    if factor == 1.0 { figure } else { (figure as f64 * factor) as u64 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Telemetry, Timeline};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use turnbench_model::StampSource;
 
 use crate::error::Error;
+use crate::telemetry::Snapshot;
 
 /// What the server knows about one request, for checking clients. One JSON line each; times in
 /// nanoseconds since the Unix epoch.
@@ -39,10 +41,83 @@ pub(crate) struct TruthEntry {
     pub(crate) prompt_tokens: u32,
     /// `None` when the client went away before the end.
     pub(crate) cached_tokens: Option<u32>,
+    #[serde(flatten)]
+    pub(crate) tiers: Option<TierTokens>,
     pub(crate) output_tokens: u32,
     /// `abort` when the client went away.
     pub(crate) finish_reason: &'static str,
 }
+
+/// Where the prompt's tokens came from, on a server with tiers; absent if the client went away.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct TierTokens {
+    /// `device` and each tier.
+    pub(crate) cached_tokens_by_tier: BTreeMap<&'static str, u32>,
+    pub(crate) computed_tokens: u32,
+    /// From the start of the first load to the end of the last.
+    pub(crate) load_ns: u64,
+}
+
+/// The last line, on a server with tiers: what each of them was, and did in all.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct TierTruths {
+    /// Tokens of a block.
+    pub(crate) block_size: u32,
+    pub(crate) block_bytes: u64,
+    /// The device, then the tiers, nearest first.
+    pub(crate) tiers: Vec<TierTruth>,
+}
+
+/// One tier. Of the device only its size is told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct TierTruth {
+    pub(crate) tier: &'static str,
+    pub(crate) capacity_blocks: u64,
+    #[serde(flatten)]
+    pub(crate) moved: Option<TierMoved>,
+}
+
+/// What a tier did. Bytes and times are those of transfers that ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct TierMoved {
+    pub(crate) held_blocks: u64,
+    pub(crate) evicted_blocks: u64,
+    pub(crate) refused_stores: u64,
+    pub(crate) loaded_bytes: u64,
+    pub(crate) load_ns: u64,
+    pub(crate) stored_bytes: u64,
+    pub(crate) store_ns: u64,
+}
+
+impl TierTruths {
+    /// From the engine's own figures.
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        let options = &snapshot.options;
+        let capacity_blocks = u64::from(options.kv_blocks.saturating_sub(1));
+        let device = TierTruth { tier: DEVICE, capacity_blocks, moved: None };
+        let behind = snapshot.tiers.iter().map(|tier| TierTruth {
+            tier: tier.kind.name(),
+            capacity_blocks: tier.capacity_blocks,
+            moved: Some(TierMoved {
+                held_blocks: tier.held_blocks,
+                evicted_blocks: tier.evicted_blocks,
+                refused_stores: tier.refused_stores,
+                loaded_bytes: tier.loads.bytes,
+                load_ns: tier.loads.busy_ns.0,
+                stored_bytes: tier.stores.bytes,
+                store_ns: tier.stores.busy_ns.0,
+            }),
+        });
+        Self {
+            block_size: options.block_size,
+            block_bytes: options.block_bytes(),
+            tiers: std::iter::once(device).chain(behind).collect(),
+        }
+    }
+}
+
+/// The device's name among the tiers.
+pub(crate) const DEVICE: &str = "device";
 
 /// The file of [`TruthEntry`] lines. The simulated server writes every line at once: killed, it
 /// loses at most the last one.
@@ -64,7 +139,7 @@ impl TruthLog {
     }
 
     /// Writes lines in one go.
-    pub(crate) fn write_all(&self, entries: impl Iterator<Item = TruthEntry>) {
+    pub(crate) fn write_all(&self, entries: impl Iterator<Item = impl Serialize>) {
         let mut lines = Vec::new();
         for entry in entries {
             // Numbers and strings: there is nothing that could not be written.

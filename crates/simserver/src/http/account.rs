@@ -3,11 +3,11 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use turnbench_model::Nanos;
 
-use super::answer::{Api, CacheUsage, RequestMetrics, Usage, reason_name};
+use super::answer::{Api, CacheUsage, CachedDetails, RequestMetrics, Usage, reason_name};
 use crate::driver::Finish;
-use crate::engine::FinishReason;
-use crate::telemetry::Timeline;
-use crate::truth::{TruthEntry, WriteWatch};
+use crate::engine::{FinishReason, TierKind};
+use crate::telemetry::{Timeline, scaled};
+use crate::truth::{DEVICE, TierTokens, TruthEntry, WriteWatch};
 use turnbench_socket::Arrival;
 
 /// The server's books on one request: what it will say about it, and where the truth is noted.
@@ -27,6 +27,12 @@ pub(crate) struct Account {
     pub(crate) prefix_caching: bool,
     /// Report cached tokens.
     pub(crate) details: bool,
+    /// The request wants to know where cached tokens were.
+    pub(crate) cached_details: bool,
+    /// The tiers, nearest first.
+    pub(crate) tiers: Arc<[TierKind]>,
+    /// As in the server's options.
+    pub(crate) cached_factor: f64,
     /// Report times.
     pub(crate) metrics: bool,
     pub(crate) watch: Arc<WriteWatch>,
@@ -40,7 +46,7 @@ impl Account {
 
     /// The `usage` of a finished answer.
     pub(crate) fn usage(&self, timeline: &Timeline) -> Usage {
-        let cached = timeline.cached_tokens;
+        let cached = self.reported(timeline.cached_tokens);
         let full_blocks = timeline.prompt_tokens / self.block_size * self.block_size;
         let created = if self.prefix_caching { full_blocks.saturating_sub(cached) } else { 0 };
         Usage {
@@ -51,6 +57,45 @@ impl Account {
                 created: (self.api == Api::Chat).then_some(created),
             }),
         }
+    }
+
+    /// Where cached tokens were, if the request asked.
+    pub(crate) fn cached_details(&self, timeline: &Timeline) -> Option<CachedDetails> {
+        if !self.cached_details {
+            return None;
+        }
+        let on_device = timeline.cached_tokens - timeline.tier_tokens.iter().sum::<u32>();
+        let mut details =
+            CachedDetails { device: self.reported(on_device), ..CachedDetails::default() };
+        for (kind, tokens) in self.tiers.iter().zip(timeline.tier_tokens) {
+            let tokens = self.reported(tokens);
+            match kind {
+                TierKind::Host => details.host += tokens,
+                TierKind::Disk | TierKind::P2p => {
+                    let storage = details.storage.get_or_insert_default();
+                    storage.tokens += tokens;
+                    storage.backends.push(kind.name());
+                }
+            }
+        }
+        Some(details)
+    }
+
+    fn reported(&self, cached: u32) -> u32 {
+        u32::try_from(scaled(u64::from(cached), self.cached_factor)).unwrap_or(u32::MAX)
+    }
+
+    fn tier_tokens(&self, timeline: &Timeline) -> Option<TierTokens> {
+        if self.tiers.is_empty() {
+            return None;
+        }
+        let on_device = timeline.cached_tokens - timeline.tier_tokens.iter().sum::<u32>();
+        let behind = self.tiers.iter().map(|kind| kind.name()).zip(timeline.tier_tokens);
+        Some(TierTokens {
+            cached_tokens_by_tier: std::iter::once((DEVICE, on_device)).chain(behind).collect(),
+            computed_tokens: timeline.prompt_tokens - timeline.cached_tokens,
+            load_ns: timeline.load_ns.0,
+        })
     }
 
     /// The times of a finished answer, if they are reported.
@@ -77,6 +122,7 @@ impl Account {
             first_token_due_unix_ns: due(timeline.first_token),
             last_token_due_unix_ns: due(timeline.last_token),
             cached_tokens: Some(timeline.cached_tokens),
+            tiers: self.tier_tokens(timeline),
             ..self.cut_truth(timeline.output_tokens, finish.reason)
         }
     }
@@ -99,6 +145,7 @@ impl Account {
             writes_unix_ns: Vec::new(),
             prompt_tokens: self.prompt_tokens,
             cached_tokens: None,
+            tiers: None,
             output_tokens,
             finish_reason: reason_name(reason),
         }

@@ -96,6 +96,39 @@ impl Usage {
     }
 }
 
+/// Where a prompt's cached tokens were, as SGLang (0.5.23) reports it to requests that set
+/// `return_cached_tokens_details`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct CachedDetails {
+    pub(crate) device: u32,
+    pub(crate) host: u32,
+    /// What lies behind the host, if anything does.
+    pub(crate) storage: Option<Storage>,
+}
+
+/// All tiers behind the host, together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Storage {
+    pub(crate) tokens: u32,
+    pub(crate) backends: Vec<&'static str>,
+}
+
+impl CachedDetails {
+    /// `,"sglext":{"cached_tokens_details":{…}}`.
+    pub(crate) fn push(&self, out: &mut String) {
+        let Self { device, host, storage } = self;
+        let _ = write!(
+            out,
+            ",\"sglext\":{{\"cached_tokens_details\":{{\"device\":{device},\"host\":{host}"
+        );
+        if let Some(Storage { tokens, backends }) = storage {
+            let backends = backends.join("+");
+            let _ = write!(out, ",\"storage\":{tokens},\"storage_backend\":\"{backends}\"");
+        }
+        out.push_str("}}");
+    }
+}
+
 /// Server-side times of one request, as `--enable-per-request-metrics` shows them. Milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RequestMetrics {
@@ -146,6 +179,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) text: &'a str,
     pub(crate) reason: FinishReason,
     pub(crate) usage: Usage,
+    /// If the request asked for it.
+    pub(crate) cached_details: Option<CachedDetails>,
     /// Token ids of prompt and answer, if the request asked for them.
     pub(crate) ids: Option<(&'a [u32], &'a [u32])>,
     pub(crate) metrics: Option<RequestMetrics>,

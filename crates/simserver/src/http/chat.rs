@@ -23,6 +23,9 @@ pub(crate) fn whole(meta: &Meta, answer: &Finished<'_>) -> String {
     out.push_str(",\"prompt_logprobs\":null,\"prompt_token_ids\":");
     push_ids(&mut out, answer.ids.map(|(prompt, _)| prompt));
     out.push_str(",\"prompt_text\":null,\"kv_transfer_params\":null,\"ec_transfer_params\":null");
+    if let Some(details) = &answer.cached_details {
+        details.push(&mut out);
+    }
     RequestMetrics::push_whole(answer.metrics.as_ref(), &mut out);
     out
 }

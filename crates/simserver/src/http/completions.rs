@@ -20,6 +20,9 @@ pub(crate) fn whole(meta: &Meta, answer: &Finished<'_>) -> String {
     meta.push_fingerprint(&mut out);
     answer.usage.push_whole(&mut out);
     out.push_str(",\"kv_transfer_params\":null,\"ec_transfer_params\":null");
+    if let Some(details) = &answer.cached_details {
+        details.push(&mut out);
+    }
     RequestMetrics::push_whole(answer.metrics.as_ref(), &mut out);
     out
 }

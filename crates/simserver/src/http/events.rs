@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::answer::{Api, Meta, RequestMetrics, Usage};
+use super::answer::{Api, CachedDetails, Meta, RequestMetrics, Usage};
 use super::request::StreamFlags;
 use super::{chat, completions};
 use crate::engine::FinishReason;
@@ -76,6 +76,15 @@ impl EventEncoder {
         if finish.is_some() && !self.flags.include_usage {
             self.meta.push_fingerprint(&mut out);
         }
+        out.push_str("}\n\n");
+        out
+    }
+
+    /// The event that says where cached tokens were; SGLang sends it before usage.
+    pub(crate) fn cached_details(&self, details: &CachedDetails) -> String {
+        let mut out = self.head.clone();
+        out.push_str("],\"usage\":null");
+        details.push(&mut out);
         out.push_str("}\n\n");
         out
     }

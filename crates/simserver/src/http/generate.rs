@@ -40,6 +40,7 @@ impl Service {
                 text: &text,
                 reason: finish.reason,
                 usage: answering.account.usage(&finish.timeline),
+                cached_details: answering.account.cached_details(&finish.timeline),
                 ids: sampling.return_token_ids.then_some((&prompt, &ids)),
                 metrics: answering.account.times(&finish.timeline),
             },
@@ -134,6 +135,9 @@ impl Service {
             block_size: self.options.engine.block_size,
             prefix_caching: self.options.engine.prefix_caching,
             details: self.options.prompt_tokens_details,
+            cached_details: sampling.return_cached_tokens_details,
+            tiers: Arc::clone(&self.tiers),
+            cached_factor: self.options.cached_factor,
             metrics: self.options.per_request_metrics,
             watch: Arc::clone(&received.connection.watch),
         }

@@ -41,7 +41,7 @@ pub(crate) use self::models::ModelCard;
 pub(crate) use self::request::StreamFlags;
 pub(crate) use self::stream::Reply;
 use crate::driver::EngineHandle;
-use crate::engine::AnswerOptions;
+use crate::engine::{AnswerOptions, TierKind};
 use crate::ids::IdSource;
 use crate::options::ServerOptions;
 use crate::prompt::Prompts;
@@ -63,6 +63,8 @@ pub(crate) struct Service {
     /// As in the options, shared by all answers.
     pub(crate) model: Arc<str>,
     pub(crate) fingerprint: Arc<str>,
+    /// The tiers, nearest first.
+    pub(crate) tiers: Arc<[TierKind]>,
     /// In nanoseconds since the Unix epoch.
     pub(crate) started_unix_ns: u64,
 }
@@ -231,6 +233,7 @@ impl Service {
             }
             Route::Metrics => {
                 let snapshot = self.engine.snapshot().await.ok_or_else(engine_gone)?;
+                let snapshot = snapshot.with_cached_factor(self.options.cached_factor);
                 let started = self.started_unix_ns as f64 / 1e9;
                 let body = metrics::render(&snapshot, &self.options.served_model_name, started);
                 head.full(StatusCode::OK, Some(EXPOSITION), body)

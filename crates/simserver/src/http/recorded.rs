@@ -85,6 +85,7 @@ fn check_whole(name: &str) {
         text: text.as_str().unwrap(),
         reason: reason(choice).unwrap(),
         usage: usage(&answer["usage"]),
+        cached_details: None,
         ids: sampling(&recording).return_token_ids.then_some((&prompt, &token_ids)),
         metrics: times(&answer["metrics"]),
     };

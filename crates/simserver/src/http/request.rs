@@ -28,6 +28,8 @@ pub(crate) struct Sampling {
     /// `None`: one JSON body.
     pub(crate) stream: Option<StreamFlags>,
     pub(crate) return_token_ids: bool,
+    /// SGLang's field, not vLLM's.
+    pub(crate) return_cached_tokens_details: bool,
     pub(crate) cache_salt: Option<Arc<str>>,
 }
 
@@ -201,6 +203,7 @@ impl Sampling {
             seed: fields.integer("seed")?,
             stream,
             return_token_ids: fields.flag("return_token_ids")?,
+            return_cached_tokens_details: fields.flag("return_cached_tokens_details")?,
             cache_salt: fields.text("cache_salt")?.map(Arc::from),
         })
     }

@@ -130,7 +130,7 @@ pub(crate) struct EventBody {
     encoder: EventEncoder,
     tokens_per_chunk: usize,
     opened: bool,
-    /// Events ready to go: at most four, as the end makes part, usage and end mark at once.
+    /// Events ready to go: at most five, as the end makes part, details, usage and end mark at once.
     ready: VecDeque<Bytes>,
 }
 
@@ -187,6 +187,8 @@ impl EventBody {
         let account = &self.answering.account;
         let usage: Usage = account.usage(&finish.timeline);
         let times = account.times(&finish.timeline);
+        let details = account.cached_details(&finish.timeline);
+        self.ready.extend(details.map(|it| Bytes::from(self.encoder.cached_details(&it))));
         self.ready.extend(self.encoder.usage(&usage, times.as_ref()).map(Bytes::from));
         self.ready.push_back(Bytes::from_static(DONE.as_bytes()));
     }

@@ -129,6 +129,7 @@ impl Answer {
             writes_unix_ns: notes.writes_unix_ns.clone(),
             prompt_tokens: self.prompt_tokens,
             cached_tokens: (self.written == self.tokens).then_some(0),
+            tiers: None,
             output_tokens: self.written,
             finish_reason,
         })

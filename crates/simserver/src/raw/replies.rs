@@ -106,6 +106,7 @@ impl Replies {
                 completion_tokens: answer.tokens,
                 cache: None,
             },
+            cached_details: None,
             ids: None,
             metrics: None,
         };

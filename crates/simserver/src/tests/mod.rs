@@ -3,6 +3,7 @@
 mod answers;
 mod caching;
 mod recorded;
+mod tiers;
 mod truths;
 
 use std::io::{Read, Write};
