@@ -71,9 +71,17 @@ pub(crate) struct ServeArgs {
     /// last_token_due_unix_ns (when the simulated engine made them), first_token_unix_ns and
     /// last_token_unix_ns (just before they were handed to the kernel). Then prompt_tokens,
     /// cached_tokens, output_tokens, finish_reason ("abort": the client went away), and to find the
-    /// request again id, x_request_id, x_session_id, path and stream. docs/serve.md says more.
+    /// request again id, x_request_id, x_session_id, path and stream. With --tier also where cached
+    /// tokens were, and a last line about the tiers. docs/serve.md says more.
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub truth: Option<PathBuf>,
+
+    /// Be a server with a fault: stores-nothing (no tier keeps what it takes; stores-nothing=host: that
+    /// one) or wrong-counters=FACTOR (cached tokens and moved bytes are reported times FACTOR); repeatable
+    ///
+    /// For testing what reads a server's figures. The truth file is always right.
+    #[arg(long, value_name = "FAULT", help_heading = "Server")]
+    pub fault: Vec<String>,
 
     /// Prompt tokens computed per second
     #[arg(long, value_parser = number::number, default_value_t = 20_000.0, value_name = "RATE", help_heading = "Cost model")]
@@ -98,6 +106,21 @@ pub(crate) struct ServeArgs {
     /// Turn prefix caching off
     #[arg(long, help_heading = "KV cache")]
     pub no_enable_prefix_caching: bool,
+
+    /// Bytes of the keys and values of one token [default: 131072, as Llama 3.1 8B in bf16]; with
+    /// --block-size it says how many blocks the bytes of a tier are
+    #[arg(long, value_parser = number::count, default_value_t = 131_072, hide_default_value = true, value_name = "BYTES", help_heading = "KV cache")]
+    pub kv_bytes_per_token: u32,
+
+    /// A tier behind the KV cache: host, disk or p2p, with its size and speeds, such as
+    /// host:8GiB,load=20GiB/s,store=20GiB/s,latency=50us; repeatable, nearest first
+    ///
+    /// Each tier takes a copy of every block when it is filled, and evicts what was not used for
+    /// longest. Blocks that the KV cache no longer has are loaded from the first tier that has them,
+    /// while their request waits: latency (0 unless given) and bytes by the load speed, which loads that
+    /// run together share. docs/serve.md says more.
+    #[arg(long, value_name = "TIER", help_heading = "KV cache")]
+    pub tier: Vec<String>,
 
     /// Tokens computed in one step, prompts and answers together [default: 2048, or
     /// --max-num-seqs if that is more; without chunked prefill at least --max-model-len]

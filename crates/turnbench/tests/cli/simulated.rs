@@ -89,6 +89,53 @@ fn a_generated_workload_runs_and_the_cache_shows() {
 }
 
 #[test]
+fn what_the_device_cannot_hold_comes_back_from_the_tiers() {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(folder.path());
+    // The device holds about two of the four conversations, the host less than one more.
+    let tiers = [
+        ["--kv-blocks", "64"],
+        ["--tier", "host:40MiB,load=20GiB/s,store=20GiB/s"],
+        ["--tier", "disk:1GiB,load=2GiB/s,store=2GiB/s,latency=50us"],
+        ["--truth", "truth.jsonl"],
+    ];
+    let server = Served::start(folder.path(), &tiers.concat());
+    let run = run(
+        folder.path(),
+        &server,
+        "config.json",
+        &["-p", "1", "-k", "4", "--send-conversation-id"],
+    );
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let mut sums = [0; 3];
+    for (record, truth) in with_truth(folder.path()) {
+        let usage = record.usage.clone().unwrap();
+        let cached = ["device", "host", "disk"]
+            .map(|tier| truth["cached_tokens_by_tier"][tier].as_u64().unwrap());
+        assert_eq!(usage.cached_tokens, Some(cached.iter().sum()), "{truth}");
+        let computed = truth["computed_tokens"].as_u64();
+        assert_eq!(usage.prompt_tokens, computed.map(|it| it + cached.iter().sum::<u64>()));
+        assert_eq!(truth["load_ns"].as_u64() > Some(0), cached[1] + cached[2] > 0, "{truth}");
+        sums.iter_mut().zip(cached).for_each(|(sum, tokens)| *sum += tokens);
+    }
+    assert!(sums[2] > 0, "{sums:?}");
+    assert_eq!(server.interrupt().0, Some(0));
+    let truth = truth(&folder.path().join("truth.jsonl"));
+    let tiers = &truth.last().unwrap()["tiers"];
+    for (place, (tier, blocks)) in [("device", 63), ("host", 20), ("disk", 512)].iter().enumerate()
+    {
+        assert_eq!(
+            (&tiers[place]["tier"], &tiers[place]["capacity_blocks"]),
+            (&json!(tier), &json!(blocks))
+        );
+    }
+    // A token has 131,072 bytes.
+    for (place, sum) in sums.iter().enumerate().skip(1) {
+        assert_eq!(tiers[place]["loaded_bytes"], sum * 131_072);
+    }
+}
+
+#[test]
 fn the_client_sees_no_token_before_the_server_wrote_it() {
     let folder = tempfile::tempdir().unwrap();
     write_config(folder.path());

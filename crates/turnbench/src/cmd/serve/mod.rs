@@ -1,4 +1,6 @@
+mod fault;
 mod raw;
+mod tier;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,10 +89,12 @@ fn options(args: &ServeArgs) -> Result<ServerOptions, Exit> {
             decode_ns_per_seq: millis("--decode-ms-per-seq", args.decode_ms_per_seq)?,
             prefix_caching: !args.no_enable_prefix_caching,
             chunked_prefill: !args.no_enable_chunked_prefill,
+            kv_bytes_per_token: args.kv_bytes_per_token,
+            tiers: args.tier.iter().map(|text| tier::parse(text)).collect::<Result<_, _>>()?,
             ..EngineOptions::default()
         },
     );
-    let options = ServerOptions {
+    let mut options = ServerOptions {
         engine,
         served_model_name: args.served_model_name.clone().unwrap_or_else(|| args.model.clone()),
         model_root: args.model.clone(),
@@ -105,6 +109,9 @@ fn options(args: &ServeArgs) -> Result<ServerOptions, Exit> {
         truth: args.truth.clone(),
         ..ServerOptions::default()
     };
+    for text in &args.fault {
+        fault::apply(text, &mut options)?;
+    }
     options.validate().map_err(|error| with_flags(&error))?;
     Ok(options)
 }
@@ -138,7 +145,7 @@ fn with_flags(error: &turnbench_simserver::Error) -> Exit {
 
 /// Names of options become flags.
 fn name_flags(text: &str) -> String {
-    const OPTIONS: [&str; 15] = [
+    const OPTIONS: [&str; 16] = [
         "answer_tokens_mean",
         "answer_tokens_sigma",
         "api_key",
@@ -146,6 +153,7 @@ fn name_flags(text: &str) -> String {
         "events_per_write",
         "itl_ms",
         "kv_blocks",
+        "kv_bytes_per_token",
         "max_model_len",
         "max_num_batched_tokens",
         "max_num_seqs",
@@ -159,6 +167,7 @@ fn name_flags(text: &str) -> String {
         text.replace(option, &format!("--{}", option.replace('_', "-")))
     });
     text.replace("turn chunked prefill on", "leave --no-enable-chunked-prefill out")
+        .replace("turn prefix caching on", "leave --no-enable-prefix-caching out")
 }
 
 #[cfg(test)]
@@ -219,6 +228,24 @@ mod tests {
         check_error(
             "--prefill-tokens-per-sec 0",
             "--prefill-tokens-per-sec is 0; it must be from 1 to 1000000000",
+        );
+        check_error(
+            "--tier disk:1MiB,load=1GB/s,store=1GB/s",
+            "tier disk has 1048576 bytes, which is 0 blocks of 2097152 bytes; it must hold from 1 to \
+             16777216\nhint: change its size, --block-size or --kv-bytes-per-token",
+        );
+        check_error(
+            "--tier host:1GiB,load=1GB/s,store=1GB/s --tier host:2GiB,load=1GB/s,store=1GB/s",
+            "tier host is there twice\nhint: give each tier once, nearest first",
+        );
+        check_error(
+            "--tier host:1GiB,load=1GB/s,store=1GB/s --no-enable-prefix-caching",
+            "tiers need prefix caching\n\
+             hint: leave --no-enable-prefix-caching out or leave the tiers out",
+        );
+        check_error(
+            "--kv-bytes-per-token 0",
+            "--kv-bytes-per-token is 0; it must be from 1 to 1073741824",
         );
         check_error("--decode-ms -1", "--decode-ms is -1; it must be from 0 to 60000 milliseconds");
     }
