@@ -10,6 +10,7 @@ mod concurrent;
 mod determinism;
 mod progress;
 mod recording;
+mod reuse;
 mod sequential;
 mod tier_model;
 mod tiers;
