@@ -15,6 +15,7 @@ mod selfcheck;
 mod serve;
 mod server;
 mod tokenizer;
+pub(crate) mod unit;
 mod workload;
 
 use clap::{Parser, Subcommand};

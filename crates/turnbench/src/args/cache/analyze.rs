@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use turnbench_kvcache::KvDtype;
 
-use crate::args::{WorkloadArgs, number};
+use crate::args::{WorkloadArgs, number, unit};
 
 /// `turnbench cache analyze`.
 #[derive(Debug, Args)]
@@ -88,39 +88,18 @@ pub(crate) enum SizeArg {
     Blocks(f64),
 }
 
-/// Units of bytes.
-const BYTE_UNITS: [(&str, f64); 8] = [
-    ("KiB", 1024.0),
-    ("MiB", 1_048_576.0),
-    ("GiB", 1_073_741_824.0),
-    ("TiB", 1_099_511_627_776.0),
-    ("kB", 1e3),
-    ("MB", 1e6),
-    ("GB", 1e9),
-    ("TB", 1e12),
-];
-
 impl SizeArg {
     /// A number with its unit, in letters of any case.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
-        let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-        let number: Option<f64> = number.parse().ok().filter(|&number| number > 0.0);
-        number.and_then(|number| Self::of_unit(number, unit.trim())).ok_or_else(|| {
-            "it must be a size with its unit, such as 12GiB, 200000tokens or 4096blocks".to_owned()
-        })
-    }
-
-    fn of_unit(number: f64, unit: &str) -> Option<Self> {
-        match unit.to_ascii_lowercase().as_str() {
+        let positive = unit::split(text).filter(|(number, _)| *number > 0.0);
+        let size = positive.and_then(|(number, unit)| match unit.to_ascii_lowercase().as_str() {
             "blocks" | "block" => Some(Self::Blocks(number)),
             "tokens" | "token" => Some(Self::Tokens(number)),
-            unit => {
-                let known = BYTE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
-                known.map(|(_, bytes)| Self::Bytes(number * bytes))
-            }
-        }
+            _ => unit::bytes(text).map(Self::Bytes),
+        });
+        size.ok_or_else(|| {
+            "it must be a size with its unit, such as 12GiB, 200000tokens or 4096blocks".to_owned()
+        })
     }
 }
 

@@ -1,23 +1,11 @@
 use turnbench_model::Nanos;
 use turnbench_simserver::engine::{TierKind, TierOptions};
 
+use crate::args::unit;
 use crate::exit::Exit;
 
 /// Shown with everything that is wrong with a tier.
 const EXAMPLE: &str = "hint: such as --tier host:8GiB,load=20GiB/s,store=20GiB/s,latency=50us";
-
-const SIZE_UNITS: [(&str, f64); 9] = [
-    ("KiB", 1024.0),
-    ("MiB", 1_048_576.0),
-    ("GiB", 1_073_741_824.0),
-    ("TiB", 1_099_511_627_776.0),
-    ("kB", 1e3),
-    ("MB", 1e6),
-    ("GB", 1e9),
-    ("TB", 1e12),
-    ("B", 1.0),
-];
-const TIME_UNITS: [(&str, f64); 4] = [("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)];
 
 /// The tier that `--tier` describes.
 pub(super) fn parse(text: &str) -> Result<TierOptions, Exit> {
@@ -39,7 +27,7 @@ fn read(text: &str) -> Result<TierOptions, String> {
         .split_once(':')
         .ok_or("it must be NAME:SIZE,load=SPEED,store=SPEED and perhaps latency=TIME")?;
     let kind = kind(name)?;
-    let capacity = quantity(size, &SIZE_UNITS).ok_or_else(|| {
+    let capacity = unit::bytes(size).ok_or_else(|| {
         format!("its size '{size}' must be a number with a unit, such as 8GiB or 500MB")
     })?;
     let (mut load, mut store, mut latency) = (None, None, None);
@@ -69,7 +57,7 @@ fn read(text: &str) -> Result<TierOptions, String> {
 /// Bytes per second.
 fn speed(key: &str, text: &str) -> Result<f64, String> {
     text.strip_suffix("/s")
-        .and_then(|bytes| quantity(bytes, &SIZE_UNITS))
+        .and_then(unit::bytes)
         .filter(|speed| (1.0..=1e15).contains(speed))
         .ok_or_else(|| {
             format!("its {key} speed '{text}' must be from 1B/s to 1000TB/s, such as 20GiB/s")
@@ -78,19 +66,10 @@ fn speed(key: &str, text: &str) -> Result<f64, String> {
 
 /// Nanoseconds.
 fn time(text: &str) -> Result<f64, String> {
-    quantity(text, &TIME_UNITS)
+    unit::nanos(text)
         .filter(|nanos| *nanos <= 60e9)
         .map(f64::round)
         .ok_or_else(|| format!("its latency '{text}' must be from 0s to 60s, such as 50us or 2ms"))
-}
-
-/// A number with one of the units, not negative.
-fn quantity(text: &str, units: &[(&str, f64)]) -> Option<f64> {
-    let (number, factor) = units
-        .iter()
-        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, factor)))?;
-    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    is_plain.then(|| number.parse::<f64>().ok()).flatten().map(|number| number * factor)
 }
 
 #[cfg(test)]
@@ -132,7 +111,7 @@ mod tests {
         check("ram:1GiB", "'ram' is no tier: it must be host, disk or p2p");
         let size =
             |size| format!("its size '{size}' must be a number with a unit, such as 8GiB or 500MB");
-        for text in ["0", "8", "GiB", "8gib", "-1GiB", "1e3GiB", "infB", "8GiB/s"] {
+        for text in ["0", "8", "GiB", "8g", "-1GiB", "1e3GiB", "infB", "8GiB/s"] {
             check(&format!("host:{text},load=1GB/s"), &size(text));
         }
         check("host:1GiB,speed=1GB/s", "'speed' is no setting: it must be load, store or latency");
