@@ -5,7 +5,7 @@
 //! served, under a token budget), lasts as long as the cost model says, and at its end the new
 //! tokens appear. The cache and scheduler rules are those of vLLM's V1 engine (0.32), as far as
 //! recordings of a real server establish them. Behind the cache there may be tiers that keep what it
-//! evicts; their rules are on the page of `tiers`.
+//! evicts: [`TierOptions`], and docs/serve.md for their rules.
 //!
 //! **Invariant:** no clock, socket, thread or randomness. The events depend only on the options,
 //! the requests and the times given, and not on how often [`Engine::advance`] is called.

@@ -183,7 +183,8 @@ impl Engine {
         }
     }
 
-    /// Gauges and counters of the tiers, nearest first, as of `now`.
+    /// Gauges and counters of the tiers, nearest first, as of `now`; but a load that ends within a step
+    /// shows at the step's end, when its request learns of it.
     pub fn tier_stats(&self, now: Nanos) -> Vec<TierStats> {
         self.tiers.stats_at(now)
     }
