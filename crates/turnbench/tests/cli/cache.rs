@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::bin::turnbench;
+use crate::support::bin::{root, turnbench};
 use crate::support::case::{Ended, ended};
 use crate::support::schema;
 
@@ -156,4 +156,16 @@ fn what_cannot_be_analyzed_is_refused_with_a_hint() {
     }
     let run = analyze(folder.path(), &["trace.jsonl", "--active-conversations", "4"]);
     assert!(run.code == Some(0) && run.stderr.contains("has no effect"), "{}", run.stderr);
+}
+
+#[test]
+fn the_output_in_the_document_is_what_it_prints() {
+    let document = std::fs::read_to_string(root().join("docs/cache.md")).unwrap();
+    let mut blocks = document.split("\n```\n");
+    let command = blocks.find(|block| block.starts_with("turnbench cache analyze")).unwrap();
+    let shown = document.split(command).nth(1).unwrap().split("```\n").nth(2).unwrap();
+    let args = command.replace("\\\n", " ");
+    let args: Vec<&str> = args.split_whitespace().skip(3).collect();
+    let run = analyze(&root().join("examples"), &args);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), shown), "{}", run.stderr);
 }
