@@ -23,10 +23,12 @@ impl Service {
         head: Head,
     ) -> Result<Response<Reply>, ApiError> {
         let (prompt, sampling) = self.understand(api, received).await?;
-        let deliveries = self.submit(&prompt, &sampling, received).await?;
+        // Once: what the engine is told and what the truth says must stand on the same reading.
+        let epoch_unix_ns = self.epoch_unix_ns();
+        let deliveries = self.submit(&prompt, &sampling, received, epoch_unix_ns).await?;
         let meta = self.meta(api, received, head.unix_ns);
         received.connection.watch.begin();
-        let account = self.account(api, &meta, received, &prompt, &sampling);
+        let account = self.account(api, &meta, received, &sampling, prompt.len(), epoch_unix_ns);
         let mut answering = Answering::new(deliveries, account, Arc::clone(&self.vocabulary));
         if let Some(flags) = sampling.stream {
             let encoder = EventEncoder::new(api, meta, flags, prompt, sampling.return_token_ids);
@@ -85,6 +87,7 @@ impl Service {
         prompt: &Arc<[u32]>,
         sampling: &Sampling,
         received: &Received<'_>,
+        epoch_unix_ns: u64,
     ) -> Result<Deliveries, ApiError> {
         let room = answer_room(prompt.len(), self.options.engine.max_model_len)?;
         let max_tokens = sampling.max_tokens.unwrap_or(room).min(room);
@@ -98,7 +101,7 @@ impl Service {
         let answer = Box::new(AnswerSource::new(&options, prompt, rule));
         let mut request = EngineRequest::new(Arc::clone(prompt), max_tokens, answer);
         request.cache_salt.clone_from(&sampling.cache_salt);
-        let at = Nanos(received.arrival.last_unix_ns.saturating_sub(self.epoch_unix_ns()));
+        let at = Nanos(received.arrival.last_unix_ns.saturating_sub(epoch_unix_ns));
         let submitted = self.engine.submit(request, at).await.ok_or_else(engine_gone)?;
         submitted.map_err(|error| ApiError::bad_request(error.to_string()))
     }
@@ -120,8 +123,9 @@ impl Service {
         api: Api,
         meta: &Meta,
         received: &Received<'_>,
-        prompt: &[u32],
         sampling: &Sampling,
+        prompt_tokens: usize,
+        epoch_unix_ns: u64,
     ) -> Account {
         Account {
             api,
@@ -130,8 +134,8 @@ impl Service {
             x_request_id: Account::header(received.headers, "x-request-id"),
             x_session_id: Account::header(received.headers, "x-session-id"),
             arrival: received.arrival,
-            epoch_unix_ns: self.epoch_unix_ns(),
-            prompt_tokens: prompt.len() as u32,
+            epoch_unix_ns,
+            prompt_tokens: prompt_tokens as u32,
             block_size: self.options.engine.block_size,
             prefix_caching: self.options.engine.prefix_caching,
             details: self.options.prompt_tokens_details,
@@ -144,9 +148,10 @@ impl Service {
     }
 
     /// The wall clock's reading at the monotonic clock's epoch, as the clocks stand to each other
-    /// now.
+    /// now. Where time passes between the two readings it is too early by that much: then a request
+    /// counts as arrived a little late, but no token is written before it is due.
     fn epoch_unix_ns(&self) -> u64 {
-        let now = self.clock.now();
-        self.clock.unix_ns().saturating_sub(now.0)
+        let unix_ns = self.clock.unix_ns();
+        unix_ns.saturating_sub(self.clock.now().0)
     }
 }
