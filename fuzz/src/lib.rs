@@ -5,6 +5,7 @@ pub mod client;
 #[cfg(feature = "data_set")]
 pub mod data_set;
 pub mod exchange;
+pub mod observe;
 #[cfg(feature = "raw_request")]
 pub mod raw_request;
 pub mod splits;

@@ -159,7 +159,10 @@ fn check_usage(name: &str, usage: Option<&Usage>, expect: &Value) {
     assert_eq!(usage.prompt_tokens, expect["prompt_tokens"].as_u64(), "{name}");
     assert_eq!(usage.completion_tokens, expect["completion_tokens"].as_u64(), "{name}");
     let cached = expect["prompt_tokens_details"]["cached_tokens"].as_u64();
-    assert_eq!(usage.cached_tokens, cached, "{name}");
+    // What was told elsewhere (llama.cpp's timings, SGLang's tiers) fills in for it and says so.
+    let told = usage.cached_tokens.filter(|_| usage.cached_source.is_none());
+    assert_eq!(told, cached, "{name}");
+    assert!(usage.cached_source.is_none() || usage.cached_tokens.is_some(), "{name}");
     let reasoning = expect["completion_tokens_details"]["reasoning_tokens"].as_u64();
     assert_eq!(usage.reasoning_tokens, reasoning, "{name}");
 }

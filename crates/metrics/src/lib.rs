@@ -41,8 +41,8 @@ pub use markdown::metrics_markdown;
 pub use nanos_samples::NanosSamples;
 pub use report::{
     CacheTotals, ClientTrust, Counts, FAILED_REQUESTS_KEPT, FailedRequest, FailureCount, Headline,
-    REPORT_SCHEMA_VERSION, ReportBuilder, RequestCounts, RunReport, Throughput, TtftCorrection,
-    TurnSummary,
+    REPORT_SCHEMA_VERSION, ReportBuilder, RequestCounts, RunReport, ServerReport, Throughput,
+    TierShare, TtftCorrection, TurnSummary,
 };
 pub use row::{RequestRow, RowOptions};
 pub use selfcheck::{

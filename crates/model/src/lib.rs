@@ -21,6 +21,7 @@ mod outcome;
 mod plan;
 pub mod python_json;
 mod record;
+mod server;
 mod stamps;
 mod tokenizer;
 
@@ -32,9 +33,17 @@ pub use message::{Content, Message};
 pub use nanos::Nanos;
 pub use outcome::{Failure, FailureKind, Outcome};
 pub use plan::{
-    ClientPlan, Compat, History, HistoryReasoning, LoadPlan, PLAN_SCHEMA_VERSION, Plan,
-    RequestPlan, Sampling, Target, TokenizerSource, WorkloadPlan, WorkloadSource,
+    ClientPlan, Compat, History, HistoryReasoning, LoadPlan, MetricsPlan, PLAN_SCHEMA_VERSION,
+    Plan, RequestPlan, Sampling, Target, TokenizerSource, WorkloadPlan, WorkloadSource,
 };
-pub use record::{Answer, CountSource, Phase, RequestRecord, ServerTimes, TokenCounts, Usage};
+pub use record::{
+    Answer, CachedByTier, CachedSource, CountSource, Phase, RequestRecord, ServerTimes,
+    TokenCounts, Usage,
+};
+pub use server::{
+    Combination, EngineReading, FIGURES, Figure, FigureDefinition, FigureFlag, FigureKind,
+    FigurePoint, FigureReading, FigureUnit, HistogramGrowth, MetricsPage, MetricsSample,
+    MetricsSource, SampleMoment, SampleStatistics, Scrape, ServerFigures,
+};
 pub use stamps::{Received, StampSource, Stamps};
 pub use tokenizer::{ChatTemplate, Tokenizer, TokenizerError};

@@ -26,6 +26,9 @@ pub struct Plan {
     /// The client itself.
     #[serde(default)]
     pub client: ClientPlan,
+    /// Where and how often the server's metrics are asked for; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsPlan>,
     /// Fractions (0..1, ascending) of the first requests to leave out, one table each.
     pub warmup_fractions: Vec<f64>,
 }
@@ -154,6 +157,15 @@ impl Default for ClientPlan {
     fn default() -> Self {
         Self { threads: 1, connections_warm: false, server_on_this_host: false }
     }
+}
+
+/// How the server's metrics are watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricsPlan {
+    /// URLs asked, without user or password.
+    pub urls: Vec<String>,
+    /// Time from one question to the next while the run goes; `None`: only before and after.
+    pub interval_ns: Option<Nanos>,
 }
 
 /// How a client picks the next conversation among its open ones.

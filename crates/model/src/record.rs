@@ -130,9 +130,44 @@ pub struct Usage {
     /// `prompt_tokens_details.cached_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// Where the cached tokens were, where the server tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_by_tier: Option<CachedByTier>,
+    /// Where `cached_tokens` was read, if not in `prompt_tokens_details`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_source: Option<CachedSource>,
     /// `completion_tokens_details.reasoning_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
+}
+
+/// Cached tokens of a prompt by where they were: SGLang's `sglext.cached_tokens_details`, which a
+/// request asks for with `return_cached_tokens_details: true` (SGLang 0.5.23). Absent means not
+/// reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CachedByTier {
+    /// In the device's own memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<u64>,
+    /// In the host's memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<u64>,
+    /// In the storage behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<u64>,
+    /// Which storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_backend: Option<String>,
+}
+
+/// Where the number of cached tokens was read when the usage had none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CachedSource {
+    /// llama.cpp's `timings.cache_n`.
+    LlamaTimings,
+    /// The sum of [`CachedByTier`].
+    Tiers,
 }
 
 /// The server's own times of one request: vLLM's `metrics` object, which a server started with

@@ -9,6 +9,7 @@
 //! | `environment.json` | versions, machine, server | before the first request |
 //! | `records.jsonl` | one raw [`RequestRecord`] a line | as each attempt ends |
 //! | `token_counts.jsonl` | one [`TokenCounts`] for each record, in the same order | after the run |
+//! | `server_metrics.jsonl` | samples of the server's metrics ([`MetricsWriter`]) | while the run goes |
 //! | `run_facts.json` | what became of the conversations | after the run |
 //! | `report.json` | the run report | at the end |
 //!
@@ -36,14 +37,16 @@
 mod error;
 mod json_lines;
 mod lines_writer;
+mod metrics_lines;
 mod run_dir;
 mod written_lines;
 
 pub use error::RunDirError;
 pub use json_lines::{BadLines, JsonLines, Line, LinePlace};
 pub use lines_writer::LinesWriter;
+pub use metrics_lines::{MetricsReader, MetricsWriter};
 pub use run_dir::{
     ENVIRONMENT_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RUN_FACTS_FILE, RunDir,
-    TOKEN_COUNTS_FILE,
+    SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
 };
 pub use written_lines::WrittenLines;

@@ -16,6 +16,8 @@ pub const ENVIRONMENT_FILE: &str = "environment.json";
 pub const RECORDS_FILE: &str = "records.jsonl";
 /// Local token counts, one line for each record.
 pub const TOKEN_COUNTS_FILE: &str = "token_counts.jsonl";
+/// Samples of the server's metrics.
+pub const SERVER_METRICS_FILE: &str = "server_metrics.jsonl";
 /// What became of the conversations.
 pub const RUN_FACTS_FILE: &str = "run_facts.json";
 /// The run report.

@@ -1,6 +1,7 @@
 //! Documents written by the program itself, so that they cannot drift from it.
 
 mod cli;
+mod figures;
 
 use anyhow::Context;
 
@@ -17,6 +18,7 @@ struct Generated {
 /// A new document is one line here.
 const GENERATED: &[Generated] = &[
     Generated { path: "docs/metrics.md", text: || Ok(turnbench_metrics::metrics_markdown()) },
+    Generated { path: "docs/server-figures.md", text: || Ok(figures::markdown()) },
     Generated { path: "docs/cli.md", text: || Ok(cli::markdown(turnbench::command())) },
     Generated { path: "docs/schema/run-report.json", text: schema::<turnbench_metrics::RunReport> },
     Generated {

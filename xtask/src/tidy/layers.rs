@@ -35,6 +35,7 @@ const LAYERS: &[Layer] = &[
     layer("kvcache", 1, &["model"]),
     layer("workload", 2, &["model", "random", "kvcache", "metrics"]),
     layer("client", 2, &["model", "load", "socket", "random"]),
+    layer("observe", 2, &["model"]),
     layer("simserver", 2, &["model", "kvcache", "socket"]),
     layer("report", 2, &["model", "metrics"]),
     layer(
@@ -50,6 +51,7 @@ const LAYERS: &[Layer] = &[
             "kvcache",
             "workload",
             "client",
+            "observe",
             "simserver",
             "report",
         ],

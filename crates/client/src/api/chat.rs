@@ -137,4 +137,6 @@ fn is_event_stream(body: &[u8], asked: bool) -> bool {
 }
 
 #[cfg(test)]
+mod cached_tokens_tests;
+#[cfg(test)]
 pub(crate) mod tests;

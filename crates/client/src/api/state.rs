@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 
-use turnbench_model::{Answer, Received, ServerTimes, StampSource, Stamps, Usage};
+use turnbench_model::{
+    Answer, CachedByTier, CachedSource, Received, ServerTimes, StampSource, Stamps, Usage,
+};
 
 use crate::api::error_body::{looks_like_error, message_of};
 use crate::api::json_text::{JsonText, text_of};
@@ -22,6 +24,7 @@ pub(crate) struct State {
     reasoning: JsonText,
     tool_calls: ToolCalls,
     usage: Option<Usage>,
+    cached: CachedElsewhere,
     server_times: Option<ServerTimes>,
     complaints: Complaints,
     events_count: u64,
@@ -29,6 +32,32 @@ pub(crate) struct State {
     first_token: Option<Received>,
     last_token: Option<Received>,
     done: Option<Received>,
+}
+
+/// Cached tokens that were told outside of the usage.
+#[derive(Debug, Default)]
+struct CachedElsewhere {
+    by_tier: Option<CachedByTier>,
+    llama: Option<u64>,
+}
+
+impl CachedElsewhere {
+    /// The usage with what it lacks; the usage's own number goes first.
+    fn into_usage(self, usage: Option<Usage>) -> Option<Usage> {
+        let sum = self.by_tier.as_ref().map(|tiers| {
+            let parts = [tiers.device, tiers.host, tiers.storage];
+            parts.into_iter().flatten().fold(0_u64, u64::saturating_add)
+        });
+        let sum = sum.map(|tokens| (tokens, CachedSource::Tiers));
+        let elsewhere = sum.or(self.llama.map(|tokens| (tokens, CachedSource::LlamaTimings)));
+        let Some((tokens, source)) = elsewhere else { return usage };
+        let mut usage = usage.unwrap_or_default();
+        if usage.cached_tokens.is_none() {
+            (usage.cached_tokens, usage.cached_source) = (Some(tokens), Some(source));
+        }
+        usage.cached_by_tier = self.by_tier;
+        Some(usage)
+    }
 }
 
 impl State {
@@ -150,6 +179,12 @@ impl State {
         if let Some(metrics) = &chunk.metrics {
             self.server_times = Some(metrics.0.clone());
         }
+        if let Some(tiers) = chunk.sglext.as_ref().and_then(|extension| extension.0.as_ref()) {
+            self.cached.by_tier = Some(tiers.clone());
+        }
+        if let Some(timings) = &chunk.timings {
+            self.cached.llama = timings.cached_tokens.or(self.cached.llama);
+        }
         if chunk.error.is_some() || (!chunk.choices.present && chunk.usage.is_none()) {
             let value = serde_json::from_str(text).unwrap_or_default();
             if looks_like_error(&value) {
@@ -158,7 +193,10 @@ impl State {
             }
         }
         let (kind, json) = self.choice(chunk.choices.first.as_ref()?, received)?;
-        let brings_more = chunk.error.is_some() || chunk.metrics.is_some();
+        let brings_more = chunk.error.is_some()
+            || chunk.metrics.is_some()
+            || chunk.sglext.is_some()
+            || chunk.timings.is_some();
         let usage = chunk.usage.as_ref().map(|usage| usage.json);
         (!brings_more).then_some(TextEvent { kind, json, usage })
     }
@@ -263,7 +301,7 @@ impl State {
             outcome,
             answer,
             spelling,
-            usage: self.usage,
+            usage: self.cached.into_usage(self.usage),
             server_times: self.server_times.filter(|times| *times != ServerTimes::default()),
             stamps,
         }

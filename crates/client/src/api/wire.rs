@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use turnbench_model::{ServerTimes, Usage};
+use turnbench_model::{CachedByTier, ServerTimes, Usage};
 
 use crate::api::json_text::text_of;
 
@@ -20,6 +20,12 @@ pub(crate) struct Chunk<'a> {
     /// vLLM's, with `--enable-per-request-metrics`.
     #[serde(default)]
     pub(crate) metrics: Option<Metrics>,
+    /// SGLang's extension.
+    #[serde(default)]
+    pub(crate) sglext: Option<SglExtension>,
+    /// llama.cpp's.
+    #[serde(default)]
+    pub(crate) timings: Option<LlamaTimings>,
     #[serde(default)]
     pub(crate) error: Option<IgnoredAny>,
 }
@@ -134,6 +140,8 @@ impl UsageWire {
             prompt_tokens: self.prompt_tokens.0,
             completion_tokens: self.completion_tokens.0,
             cached_tokens: self.prompt_tokens_details.as_ref().and_then(|it| it.cached_tokens.0),
+            cached_by_tier: None,
+            cached_source: None,
             reasoning_tokens: self
                 .completion_tokens_details
                 .as_ref()
@@ -156,6 +164,41 @@ impl<'de> Deserialize<'de> for Metrics {
             queue_time_ms: number("queue_time_ms"),
             mean_itl_ms: number("mean_itl_ms"),
         }))
+    }
+}
+
+/// `sglext.cached_tokens_details`; anything of another form counts as not reported.
+#[derive(Debug)]
+pub(crate) struct SglExtension(pub(crate) Option<CachedByTier>);
+
+impl<'de> Deserialize<'de> for SglExtension {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let details = value.get("cached_tokens_details").and_then(Value::as_object);
+        let tiers = details.map(|details| {
+            let count = |key: &str| details.get(key).and_then(whole_number);
+            let backend = details.get("storage_backend").and_then(Value::as_str);
+            CachedByTier {
+                device: count("device"),
+                host: count("host"),
+                storage: count("storage"),
+                storage_backend: backend.map(str::to_owned),
+            }
+        });
+        Ok(Self(tiers.filter(|tiers| *tiers != CachedByTier::default())))
+    }
+}
+
+/// What of llama.cpp's `timings` is not elsewhere: prompt tokens from its cache, where told.
+#[derive(Debug)]
+pub(crate) struct LlamaTimings {
+    pub(crate) cached_tokens: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for LlamaTimings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(Self { cached_tokens: value.get("cache_n").and_then(whole_number) })
     }
 }
 
@@ -220,12 +263,15 @@ struct Count(Option<u64>);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let whole = |number: f64| {
-            (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64)
-        };
-        Ok(Self(value.as_u64().or_else(|| value.as_f64().and_then(whole))))
+        Ok(Self(whole_number(&Value::deserialize(deserializer)?)))
     }
+}
+
+fn whole_number(value: &Value) -> Option<u64> {
+    let whole = |number: f64| {
+        (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64)
+    };
+    value.as_u64().or_else(|| value.as_f64().and_then(whole))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {

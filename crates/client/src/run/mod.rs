@@ -101,9 +101,24 @@ pub enum RunError {
 /// warm-up if it is a thread of the run proper: the warm-up's records are out.
 pub fn run(
     input: &RunInput,
+    driver: Driver,
+    control: &Control,
+    outlets: Outlets,
+) -> Result<RunEnd, RunError> {
+    run_with(input, driver, control, outlets, &mut || ())
+}
+
+/// As [`run`]; calls `before_main` when the warm-up has ended, where there is one, and nothing of the
+/// run proper has been sent.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    input: &RunInput,
     mut driver: Driver,
     control: &Control,
     outlets: Outlets,
+    before_main: &mut dyn FnMut(),
 ) -> Result<RunEnd, RunError> {
     let clock = Arc::clone(input.connector.clock());
     let context = Context {
@@ -131,6 +146,7 @@ pub fn run(
             shards.alive.iter_mut().for_each(Shard::disconnect);
         }
     }
+    before_main();
     shards.seat(driver.take_clients());
     let facts = shards.each(|shard| shard.run(&context))?;
     Ok(RunEnd {

@@ -1,12 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use turnbench_model::{Phase, Plan, RequestRecord, TokenCounts};
+use turnbench_model::{Phase, Plan, RequestRecord, ServerFigures, TokenCounts};
 
 use super::counts::CountsBuilder;
 use super::throughput::Span;
 use super::trust::{Surroundings, TrustBuilder};
-use super::{CacheTotals, Headline, REPORT_SCHEMA_VERSION, RunReport, TtftCorrection, TurnSummary};
+use super::{
+    CacheTotals, Headline, REPORT_SCHEMA_VERSION, RunReport, ServerReport, TtftCorrection,
+    TurnSummary,
+};
 use crate::row::gaps;
 use crate::verdict::Evidence;
 use crate::{
@@ -27,6 +30,7 @@ pub struct ReportBuilder<'a> {
     span: Span,
     gaps: NanosSamples,
     trust: TrustBuilder,
+    server: Option<ServerReport>,
 }
 
 impl<'a> ReportBuilder<'a> {
@@ -41,6 +45,7 @@ impl<'a> ReportBuilder<'a> {
             span: Span::default(),
             gaps: NanosSamples::default(),
             trust: TrustBuilder::default(),
+            server: None,
         }
     }
 
@@ -59,6 +64,11 @@ impl<'a> ReportBuilder<'a> {
             self.texts.share(&mut row, record.conversation);
             self.rows.push(row);
         }
+    }
+
+    /// Takes what the server said of itself; without it the report says that it was not asked.
+    pub fn observed(&mut self, figures: ServerFigures) {
+        self.server = Some(ServerReport::of(figures));
     }
 
     /// The rows of the completed requests of the run proper (no warm-up step), in order of arrival.
@@ -106,6 +116,7 @@ impl<'a> ReportBuilder<'a> {
             turns: TurnSummary::of_all(rows),
             later_turns: TurnSummary::of_later(rows),
             cache: CacheTotals::of(rows),
+            server: self.server.clone(),
             client,
             verdict,
         }

@@ -4,6 +4,7 @@ mod builder;
 mod cache;
 mod concurrency;
 mod counts;
+mod server;
 mod throughput;
 mod trust;
 mod turns;
@@ -17,6 +18,7 @@ pub use cache::CacheTotals;
 pub use counts::{
     Counts, FAILED_REQUESTS_KEPT, FailedRequest, FailureCount, RequestCounts, TtftCorrection,
 };
+pub use server::{ServerReport, TierShare};
 pub use throughput::Throughput;
 pub use trust::ClientTrust;
 pub use turns::TurnSummary;
@@ -55,6 +57,9 @@ pub struct RunReport {
     pub later_turns: Option<TurnSummary>,
     /// Prompt and cached tokens as the server reported them.
     pub cache: CacheTotals,
+    /// What the server said of itself; `None`: it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerReport>,
     /// What the client itself may have added.
     pub client: ClientTrust,
     /// How far the numbers can be trusted, and why not further.

@@ -94,7 +94,7 @@ pub(crate) fn completed(
             prompt_tokens: Some(100 * u64::from(turn)),
             completion_tokens: Some(10),
             cached_tokens: cached,
-            reasoning_tokens: None,
+            ..Usage::default()
         }),
         reconnects_count: 0,
         reads_count: 10,

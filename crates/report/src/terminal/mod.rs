@@ -10,6 +10,7 @@ mod lines;
 mod outcome;
 mod reference;
 mod selfcheck;
+mod server;
 mod style;
 mod turns;
 mod verdict;
@@ -28,6 +29,7 @@ pub use reference::{
     statistics_text,
 };
 pub use selfcheck::selfcheck_text;
+pub use server::server_text;
 pub use style::ReferenceStyle;
 pub use turns::turns_text;
 pub use verdict::verdict_text;

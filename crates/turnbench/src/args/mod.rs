@@ -7,6 +7,7 @@ mod data_set;
 mod demo;
 mod generate;
 mod inspect;
+mod metrics;
 mod number;
 mod raw_speed;
 mod report;
@@ -28,6 +29,7 @@ pub(crate) use data_set::{AsciiArg, DataSetArgs, MaxTurnsArgs, OverModelLenArg};
 pub(crate) use demo::DemoArgs;
 pub(crate) use generate::GenerateArgs;
 pub(crate) use inspect::{InspectArgs, InspectFormat};
+pub(crate) use metrics::MetricsArgs;
 pub(crate) use raw_speed::RawSpeedArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::builder::Resettable;
 use clap::{Args, Command, FromArgMatches, ValueEnum};
 
-use super::{DataSetArgs, EXIT_CODES, ServerArgs, TokenizerArgs, number};
+use super::{DataSetArgs, EXIT_CODES, MetricsArgs, ServerArgs, TokenizerArgs, number};
 
 /// A command line that works beside `turnbench serve --served-model-name sim`.
 const EXAMPLE: &str = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \\\n    \
@@ -46,6 +46,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub server: ServerArgs,
+
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 
     /// Concurrent clients
     #[arg(

@@ -1,8 +1,9 @@
 use turnbench_metrics::{Environment, ReportBuilder, RunFacts};
-use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, TokenCounts, TokenizerSource};
+use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, ServerFigures, TokenCounts, TokenizerSource};
+use turnbench_observe::FiguresBuilder;
 use turnbench_rundir::{
-    BadLines, ENVIRONMENT_FILE, Line, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE, RunDir, RunDirError,
-    TOKEN_COUNTS_FILE,
+    BadLines, ENVIRONMENT_FILE, Line, MetricsReader, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE,
+    RunDir, RunDirError, SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
 };
 
 use super::conversations::ConversationTally;
@@ -40,12 +41,32 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
         ..RunFacts::default()
     });
     facts.between_turns |= args.verbose;
+    if plan.metrics.is_some() {
+        read.builder.observed(figures(&run_dir).or_usage()?);
+    }
     let report = read.builder.report(&environment, &facts);
     match args.format {
         OutputFormat::Json => output::print(&show::json(&report)?)?,
         OutputFormat::Table => output::print(&show::table(&report, &show::parameters(&plan)))?,
     }
     Ok(ExitCode::Done)
+}
+
+/// What the server said of itself, anew from the samples.
+fn figures(run_dir: &RunDir) -> Result<ServerFigures, RunDirError> {
+    let mut samples = MetricsReader::new(run_dir.read_lines(SERVER_METRICS_FILE)?);
+    let mut figures = FiguresBuilder::default();
+    while let Some(sample) = samples.read()? {
+        figures.add(&sample);
+    }
+    if let Some(first) = samples.bad_lines().first {
+        output::warn(format!(
+            "{SERVER_METRICS_FILE} has {} damaged lines, the first is line {first}; what the server \
+             counted may be wrong",
+            samples.bad_lines().count
+        ));
+    }
+    Ok(figures.finish())
 }
 
 /// What the local token counts of a run directory are good for.

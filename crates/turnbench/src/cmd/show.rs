@@ -3,7 +3,7 @@ use turnbench_model::{Conversation, Plan, Tokenizer};
 use turnbench_report::{
     Parameters, ReferenceStyle, client_text, conversations_text, correction_text,
     generation_parameters, generator_text, headlines_text, outcome_text, run_report_json,
-    statistics_text, turns_text, verdict_text,
+    server_text, statistics_text, turns_text, verdict_text,
 };
 
 use turnbench_workload::conversation_stats;
@@ -29,6 +29,7 @@ pub(crate) fn table(report: &RunReport, parameters: &Parameters) -> String {
         correction_text(&report.ttft_correction, width),
         outcome_text(report, width),
         turns_text(report, width),
+        server_text(report, width),
         headlines_text(report),
         verdict_text(report, width),
         client_text(report, width),

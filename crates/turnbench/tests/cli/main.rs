@@ -20,5 +20,6 @@ mod raw_speed;
 mod run_behaviour;
 mod run_dir;
 mod serve;
+mod server_metrics;
 mod signals;
 mod simulated;

@@ -303,6 +303,7 @@ fn slashes_at_the_end_of_the_url_do_no_harm() {
         let run = case.run(&["--url", &url]);
         assert_eq!(run.code, Some(0), "{url}: {}", run.stderr);
         let paths: Vec<String> = case.stub.seen().into_iter().map(|seen| seen.path).collect();
-        assert_eq!(paths[..3], ["/version", "/v1/models", "/v1/chat/completions"], "{url}");
+        let expect = ["/version", "/v1/models", "/metrics", "/v1/chat/completions"];
+        assert_eq!(paths[..4], expect, "{url}");
     }
 }

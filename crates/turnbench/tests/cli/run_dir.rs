@@ -34,6 +34,7 @@ fn a_run_leaves_these_files_as_their_schemas_promise() {
         "records.jsonl",
         "report.json",
         "run_facts.json",
+        "server_metrics.jsonl",
         "token_counts.jsonl",
     ];
     assert_eq!(names(&case.path("run")), expect);

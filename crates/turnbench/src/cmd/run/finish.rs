@@ -4,12 +4,11 @@ use turnbench_model::{Compat, FailureKind};
 use turnbench_report::StatsKeys;
 use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir};
 
-use super::Finished;
 use super::outputs::{stats_keys, write_conversations, write_statistics};
 use super::prepare::Prepared;
 use super::problems::Problems;
 use super::read_back::{WrittenBeside, read_back};
-use super::recorder::Recorded;
+use super::{Finished, Replayed};
 use crate::args::{OutputFormat, RunArgs};
 use crate::cmd::{output, show};
 use crate::exit::{Exit, ExitCode};
@@ -20,9 +19,10 @@ pub(crate) fn finish(
     args: &RunArgs,
     prepared: &Prepared,
     run_dir: Option<&RunDir>,
-    end: &RunEnd,
-    mut recorded: Recorded,
+    replayed: Replayed,
 ) -> Result<Finished, Exit> {
+    let Replayed { end, mut recorded, observed } = replayed;
+    let end = &end;
     let mut problems = Problems::default();
     if let Some(error) = recorded.disk_error.take() {
         problems.push(error);
@@ -36,6 +36,12 @@ pub(crate) fn finish(
     let beside = WrittenBeside { run_dir, failed: failed.as_deref() };
     let mut tally = read_back(prepared, &mut recorded, beside)?;
     problems.append(tally.problems);
+    if let Some(observed) = observed {
+        if let Some(error) = observed.disk_error {
+            problems.push(error);
+        }
+        tally.builder.observed(observed.figures);
+    }
     let report = tally.builder.report(&prepared.environment, &facts);
     if let Some(run_dir) = run_dir {
         problems.keep(run_dir.write_json(REPORT_FILE, &report));

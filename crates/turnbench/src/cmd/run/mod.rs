@@ -4,6 +4,7 @@ mod content;
 mod finish;
 mod interrupt;
 mod measure;
+mod observer;
 mod outputs;
 mod prepare;
 mod problems;
@@ -22,8 +23,11 @@ use std::sync::Arc;
 use turnbench_client::run::{self as engine, Control, Records, RunEnd};
 use turnbench_load::{ConversationShape, Driver};
 use turnbench_metrics::RunReport;
-use turnbench_model::{Compat, Phase, Plan, TokenizerSource};
-use turnbench_rundir::{ENVIRONMENT_FILE, LinesWriter, PLAN_FILE, RECORDS_FILE, RunDir};
+use turnbench_model::{Compat, Phase, Plan, SampleMoment, TokenizerSource};
+use turnbench_rundir::{
+    ENVIRONMENT_FILE, LinesWriter, MetricsWriter, PLAN_FILE, RECORDS_FILE, RunDir,
+    SERVER_METRICS_FILE,
+};
 
 use crate::args::RunArgs;
 use crate::cmd::output;
@@ -31,6 +35,7 @@ use crate::exit::{Exit, ExitCode, WithExitCode};
 use crate::resolve::RunDirPlace;
 use content::Content;
 pub(crate) use measure::{Measured, measured};
+use observer::{Observed, Observer};
 use prepare::Prepared;
 use progress::Progress;
 use recorder::{Recorded, Recorder, Told};
@@ -70,8 +75,8 @@ pub(crate) fn execute(args: &RunArgs) -> Result<Finished, Exit> {
     }
     // Until the very end: counting the tokens of a long run may take a while too.
     let _signals = interrupt::watch(&control)?;
-    let (end, recorded) = replay(args, &prepared, driver, &control, run_dir.as_ref())?;
-    let mut finished = finish::finish(args, &prepared, run_dir.as_ref(), &end, recorded)?;
+    let replayed = replay(args, &prepared, driver, &control, run_dir.as_ref())?;
+    let mut finished = finish::finish(args, &prepared, run_dir.as_ref(), replayed)?;
     if control.is_stopped() {
         finished.code = ExitCode::Interrupted;
     }
@@ -120,6 +125,29 @@ fn counts_by_server(plan: &Plan) -> bool {
     plan.workload.tokenizer == TokenizerSource::Server && plan.compat == Compat::None
 }
 
+/// What came of a replay.
+pub(crate) struct Replayed {
+    pub end: RunEnd,
+    pub recorded: Recorded,
+    /// `None`: the server's metrics were not asked for.
+    pub observed: Option<Observed>,
+}
+
+/// An observer of the server's metrics, and where its samples go.
+fn observer(
+    args: &RunArgs,
+    prepared: &Prepared,
+    run_dir: Option<&RunDir>,
+) -> Result<Option<Observer>, Exit> {
+    let writer = match run_dir {
+        Some(run_dir) if prepared.plan.metrics.is_some() => {
+            Some(MetricsWriter::new(run_dir.create_lines(SERVER_METRICS_FILE).or_usage()?))
+        }
+        Some(_) | None => None,
+    };
+    Observer::start(prepared, &prepare::tls(args), writer)
+}
+
 /// Sends everything; the records go to the disk meanwhile.
 fn replay(
     args: &RunArgs,
@@ -127,12 +155,17 @@ fn replay(
     driver: Driver,
     control: &Arc<Control>,
     run_dir: Option<&RunDir>,
-) -> Result<(RunEnd, Recorded), Exit> {
+) -> Result<Replayed, Exit> {
     let input = wire::run_input(prepared);
     let lines = match run_dir {
         Some(run_dir) => run_dir.create_lines(RECORDS_FILE).or_usage()?,
         None => unnamed_lines(),
     };
+    let observer = observer(args, prepared, run_dir)?;
+    let look = |moment| observer.as_ref().map_or((), |observer| observer.look(moment));
+    if prepared.plan.load.warmup_step {
+        look(SampleMoment::Start);
+    }
     let clock = Arc::clone(prepared.connector.clock());
     let phase = if prepared.plan.load.warmup_step { Phase::Warmup } else { Phase::Main };
     let progress = Progress::start(
@@ -161,7 +194,8 @@ fn replay(
         let recorder = std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn_scoped(scope, move || recorder.run(records))?;
-        let end = engine::run(&input, driver, control, outlets);
+        let mut before_main = || look(SampleMoment::Before);
+        let end = engine::run_with(&input, driver, control, outlets, &mut before_main);
         let recorded = recorder.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?;
         Ok::<_, anyhow::Error>((end, recorded))
     });
@@ -169,5 +203,12 @@ fn replay(
     if control.is_stopped() {
         output::warn("interrupted; what was measured is kept");
     }
-    Ok((end.or_usage()?, recorded))
+    let observed = observer.and_then(|observer| {
+        let observed = observer.finish();
+        if observed.is_none() {
+            output::warn("the thread that watched the server's metrics failed; they are left out");
+        }
+        observed
+    });
+    Ok(Replayed { end: end.or_usage()?, recorded, observed })
 }

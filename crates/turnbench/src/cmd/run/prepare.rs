@@ -49,6 +49,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     let request = resolve::request_plan(args, compat)?;
     let (target, secrets) = resolve::target(&args.server, &args.model, compat)?;
     let connector = connector(&target.url, args, compat, clock.clone())?;
+    let metrics = resolve::metrics_plan(&args.metrics, &target.url, compat)?;
     let headers = ChatHeaders {
         api_key: secrets.api_key,
         custom: secrets.headers,
@@ -96,6 +97,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         load,
         request,
         client,
+        metrics,
         warmup_fractions,
     };
     let run_dir = resolve::run_dir_place(args.run_dir.as_deref(), &args.model, now);
@@ -135,8 +137,12 @@ fn connector(
     };
     let endpoint =
         Endpoint::parse(url, base_path).map_err(|error| Exit::usage(format!("--{error}")))?;
-    let tls = TlsOptions { insecure: args.server.insecure, ca_cert: args.server.ca_cert.clone() };
-    Ok(Arc::new(Connector::new(endpoint, &tls, clock).or_usage()?))
+    Ok(Arc::new(Connector::new(endpoint, &tls(args), clock).or_usage()?))
+}
+
+/// Whom to trust.
+pub(super) fn tls(args: &RunArgs) -> TlsOptions {
+    TlsOptions { insecure: args.server.insecure, ca_cert: args.server.ca_cert.clone() }
 }
 
 fn load_tokenizer(

@@ -1,0 +1,256 @@
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use turnbench_client::http1::ChatHeaders;
+use turnbench_client::{
+    BasePath, Connector, Endpoint, PageError, PageLimits, Session, TlsOptions, get_page,
+};
+use turnbench_model::{Clock, MetricsSample, Nanos, SampleMoment, Scrape, ServerFigures};
+use turnbench_observe::text::PAGE_BYTES_MAX;
+use turnbench_observe::{FiguresBuilder, counts_alike, page};
+use turnbench_rundir::MetricsWriter;
+
+use super::prepare::Prepared;
+use crate::exit::{Exit, WithExitCode};
+
+/// What a page may take.
+const LIMITS: PageLimits = PageLimits { time: Nanos::from_millis(2_000), bytes: PAGE_BYTES_MAX };
+/// How long counters may take to stand still.
+const SETTLE: Nanos = Nanos::from_millis(2_000);
+/// Time between two looks at whether they do.
+const SETTLE_STEP: Duration = Duration::from_millis(50);
+
+/// Watches the server's metrics on a thread of its own, never on a client's.
+pub(crate) struct Observer {
+    asks: SyncSender<Ask>,
+    thread: JoinHandle<Observed>,
+}
+
+/// What was seen.
+pub(crate) struct Observed {
+    pub figures: ServerFigures,
+    /// Why `server_metrics.jsonl` is incomplete.
+    pub disk_error: Option<String>,
+}
+
+/// A look that is to be taken now.
+struct Ask {
+    moment: SampleMoment,
+    done: SyncSender<()>,
+}
+
+impl Observer {
+    /// An observer of the plan's URLs; `None` where there are none to observe.
+    pub(crate) fn start(
+        prepared: &Prepared,
+        tls: &TlsOptions,
+        writer: Option<MetricsWriter>,
+    ) -> Result<Option<Self>, Exit> {
+        let Some(plan) = &prepared.plan.metrics else { return Ok(None) };
+        let clock = Arc::clone(prepared.connector.clock());
+        let sources = plan.urls.iter().map(|url| Source::new(url, prepared, tls, &clock));
+        let sources = sources.collect::<Result<_, _>>()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let watch = Watch {
+            sources,
+            interval: plan.interval_ns,
+            runtime,
+            clock,
+            figures: FiguresBuilder::default(),
+            writer,
+            disk_error: None,
+        };
+        // One question at a time is asked, and its answer waited for.
+        let (asks, asked) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("observer".to_owned())
+            .spawn(move || watch.run(&asked))?;
+        Ok(Some(Self { asks, thread }))
+    }
+
+    /// Looks now; returns when that is done. From `Before` on looks follow at the interval.
+    pub(crate) fn look(&self, moment: SampleMoment) {
+        let (done, is_done) = sync_channel(1);
+        if self.asks.send(Ask { moment, done }).is_ok() {
+            // An observer that has panicked is found out at the end.
+            let _ = is_done.recv();
+        }
+    }
+
+    /// Looks a last time and gives what was seen; `None` if the observer has panicked, which must not
+    /// cost the run its records.
+    pub(crate) fn finish(self) -> Option<Observed> {
+        self.look(SampleMoment::After);
+        drop(self.asks);
+        self.thread.join().ok()
+    }
+}
+
+/// One URL.
+struct Source {
+    url: Arc<str>,
+    session: Session,
+    headers: ChatHeaders,
+    /// It had no page before the run, so that it is not asked again and again.
+    is_given_up: bool,
+}
+
+impl Source {
+    fn new(
+        url: &str,
+        prepared: &Prepared,
+        tls: &TlsOptions,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, Exit> {
+        let endpoint = Endpoint::parse(url, BasePath::Keep).or_usage()?;
+        let server = prepared.connector.endpoint();
+        let is_server = (endpoint.is_secure(), endpoint.authority())
+            == (server.is_secure(), server.authority());
+        // Another server has no business with the key.
+        let headers = if is_server {
+            ChatHeaders { session_id: false, offer_compression: false, ..prepared.headers.clone() }
+        } else {
+            ChatHeaders::default()
+        };
+        let connector = Connector::new(endpoint, tls, Arc::clone(clock)).or_usage()?;
+        let session = Session::new(Arc::new(connector));
+        Ok(Self { url: url.into(), session, headers, is_given_up: false })
+    }
+
+    async fn sample(&mut self, moment: SampleMoment, clock: &dyn Clock) -> MetricsSample {
+        let start = clock.now();
+        let got = get_page(&mut self.session, &self.headers, LIMITS).await;
+        let (asked, had) = match &got {
+            Ok(page) => (page.asked_ns, page.had_ns),
+            Err(_) => (start, clock.now()),
+        };
+        let half_width_ns = Nanos(had.since(asked).0 / 2);
+        let scrape = match got.map(|got| page(&got.bytes)) {
+            Ok(Ok(page)) => Scrape::Page(page),
+            Ok(Err(error)) => Scrape::Failed(error.to_string()),
+            Err(error) => Scrape::Failed(why(&error)),
+        };
+        MetricsSample {
+            source: Arc::clone(&self.url),
+            moment,
+            at_ns: asked + half_width_ns,
+            half_width_ns,
+            scrape,
+        }
+    }
+}
+
+fn why(error: &PageError) -> String {
+    match error {
+        PageError::Transport(error) => crate::exit::describe(&anyhow::anyhow!(error.to_string())),
+        PageError::Status(_) | PageError::TooLong(_) | PageError::Header(_) => error.to_string(),
+    }
+}
+
+/// The observer's thread.
+struct Watch {
+    sources: Vec<Source>,
+    interval: Option<Nanos>,
+    runtime: Runtime,
+    clock: Arc<dyn Clock>,
+    figures: FiguresBuilder,
+    writer: Option<MetricsWriter>,
+    disk_error: Option<String>,
+}
+
+impl Watch {
+    fn run(mut self, asked: &Receiver<Ask>) -> Observed {
+        let mut due: Option<Nanos> = None;
+        let mut has_warmed_up = false;
+        loop {
+            let ask = match due {
+                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => {
+                    asked.recv_timeout(Duration::from_nanos(due.since(self.clock.now()).0))
+                }
+            };
+            match ask {
+                Ok(Ask { moment, done }) => {
+                    match moment {
+                        SampleMoment::Start => has_warmed_up = true,
+                        SampleMoment::Before | SampleMoment::During | SampleMoment::After => {}
+                    }
+                    self.look(moment, has_warmed_up);
+                    let now = self.clock.now();
+                    due = self
+                        .interval
+                        .filter(|_| moment == SampleMoment::Before)
+                        .map(|interval| now + interval);
+                    // Whoever asked may have gone.
+                    let _ = done.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.sample_all(SampleMoment::During);
+                    due = self.next_due(due);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Observed { figures: self.figures.finish(), disk_error: self.disk_error }
+    }
+
+    /// The next moment of the interval that is still to come.
+    fn next_due(&self, due: Option<Nanos>) -> Option<Nanos> {
+        let (due, interval) = (due?, self.interval?);
+        let late = self.clock.now().since(due).0;
+        Some(due + Nanos(interval.0 * (1 + late / interval.0)))
+    }
+
+    /// A look; where answers came just before, looks until the counters stand still.
+    fn look(&mut self, moment: SampleMoment, has_warmed_up: bool) {
+        let begun = self.clock.now();
+        let mut last = self.sample_all(moment);
+        let settles = match moment {
+            SampleMoment::Before => has_warmed_up,
+            SampleMoment::After => true,
+            SampleMoment::Start | SampleMoment::During => false,
+        };
+        while settles && self.clock.now().since(begun) < SETTLE {
+            self.runtime.block_on(async { tokio::time::sleep(SETTLE_STEP).await });
+            let next = self.sample_all(moment);
+            if stands_still(&last, &next) {
+                break;
+            }
+            last = next;
+        }
+        if matches!(moment, SampleMoment::Start | SampleMoment::Before) {
+            for (source, sample) in self.sources.iter_mut().filter(|it| !it.is_given_up).zip(&last)
+            {
+                source.is_given_up |= matches!(sample.scrape, Scrape::Failed(_));
+            }
+        }
+    }
+
+    fn sample_all(&mut self, moment: SampleMoment) -> Vec<MetricsSample> {
+        let mut samples = Vec::new();
+        for source in self.sources.iter_mut().filter(|source| !source.is_given_up) {
+            let sample = self.runtime.block_on(source.sample(moment, &*self.clock));
+            self.figures.add(&sample);
+            if let Some(writer) = &mut self.writer
+                && let Err(error) = writer.push(&sample)
+            {
+                let error = crate::exit::describe(&error.into());
+                self.disk_error.get_or_insert(error);
+            }
+            samples.push(sample);
+        }
+        samples
+    }
+}
+
+/// Whether nothing was counted between two looks. A source that fails does not keep anybody waiting.
+fn stands_still(last: &[MetricsSample], next: &[MetricsSample]) -> bool {
+    last.iter().zip(next).all(|(last, next)| match (&last.scrape, &next.scrape) {
+        (Scrape::Page(last), Scrape::Page(next)) => counts_alike(last, next),
+        (_, Scrape::Failed(_)) => true,
+        (Scrape::Failed(_), Scrape::Page(_)) => false,
+    })
+}
