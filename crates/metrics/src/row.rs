@@ -232,21 +232,6 @@ pub(crate) fn event_delays(answer: &Answer) -> impl Iterator<Item = Nanos> {
         .filter_map(move |(&delay, index)| by_user.next_if_eq(&&index).is_none().then_some(delay))
 }
 
-/// Whether the kernel's stamp of the first token is that of the next one too: both came in one
-/// read, whose stamp is that of the last segment in it. So they do where the server writes several
-/// tokens at a time, and where the client is late.
-pub(crate) fn shares_first_stamp(record: &RequestRecord) -> bool {
-    let answer = &record.answer;
-    let by_kernel =
-        record.stamps.first_token.is_some_and(|stamp| stamp.source == StampSource::Kernel);
-    match (&*answer.chunks_ns, &*answer.chunk_delays_ns) {
-        ([first, next, ..], [delay, next_delay, ..]) => {
-            by_kernel && first == next && delay == next_delay
-        }
-        _ => false,
-    }
-}
-
 fn approx_cached_percent(counts: &TokenCounts) -> Option<f64> {
     let (input, question) = (counts.input?, counts.question?);
     if input == 0 {

@@ -182,15 +182,17 @@ client         18.1 of 20 requests in flight on average (20 at most)
     );
     for record in records.iter_mut().take(3) {
         record.answer.chunks_ns[0] = record.answer.chunks_ns[1];
+        for delay in &mut record.answer.chunk_delays_ns[..2] {
+            *delay = Nanos::from_millis(3);
+        }
     }
     let text = client_text(&build(&records), 80);
     assert!(
         text.ends_with(
             "
-               bytes read 0.02 ms after arrival (p99), the kernel stamped every
+               bytes read 3.00 ms after arrival (p99), the kernel stamped every
                first token; 3 of 20 first tokens share a stamp with later ones,
-               so that their TTFT may be too large by as long as the client was
-               late
+               so that TTFT is too large by up to 10.0 ms
 "
         ),
         "{text}"

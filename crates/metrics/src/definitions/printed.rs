@@ -234,8 +234,8 @@ const CLIENT: &[Printed] = &[
     ),
     printed(
         "… of … first tokens share a stamp with later ones",
-        &["shared_first_tokens", "first_tokens"],
-        "came in one read with the next token: their TTFT is too large by up to as long as the client was late, if it was",
+        &["shared_first_tokens", "first_tokens", "shared_stamp_excess_ms"],
+        "came in one read with the next token: their TTFT is too large by as long as they waited for it",
     ),
     printed("records had to wait for the recorder", &["record_waits"], "a count"),
 ];

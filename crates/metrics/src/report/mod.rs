@@ -5,6 +5,7 @@ mod cache;
 mod concurrency;
 mod counts;
 mod server;
+mod shared_stamp;
 mod throughput;
 mod trust;
 mod turns;

@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 use turnbench_model::{Nanos, Plan, RequestRecord, ShardFacts, StampSource};
 
 use super::concurrency::InFlight;
-use crate::row::{event_delays, first_token_delay, shares_first_stamp};
+use super::shared_stamp::SharedStamp;
+use crate::row::{event_delays, first_token_delay};
 use crate::{Describe, Environment, NanosSamples, RequestRow, RunFacts};
 
 /// Percentiles of the client's own numbers, whatever the number of samples.
@@ -45,6 +46,11 @@ pub struct ClientTrust {
     /// Those that the kernel stamped and that came in one read with the next token, so that they have
     /// the stamp of a later segment, or may have.
     pub shared_first_tokens: u64,
+    /// Those of them whose answer has no later token, so that nothing tells how long they waited.
+    pub unpaced_first_tokens: u64,
+    /// By how much TTFT is too large because of a shared stamp, by the pace of the rest of the answer:
+    /// 0 for first tokens with a stamp of their own; those of `unpaced_first_tokens` are not in it.
+    pub shared_stamp_excess_ms: Describe,
     /// Share (0..1) of first tokens that the kernel stamped; `None` without a first token.
     pub kernel_stamped_ratio: Option<f64>,
     /// CPU time of the busiest thread of the client, without what it spent on looking at the clock
@@ -78,8 +84,12 @@ pub(super) struct TrustBuilder {
     first_tokens: u64,
     kernel_stamped: u64,
     shared_first_tokens: u64,
+    unpaced_first_tokens: u64,
+    excesses: NanosSamples,
     /// TTFT of completed requests whose first token has a stamp of its own.
     unshared_ttfts: NanosSamples,
+    /// Of the others, without what the stamp has added.
+    corrected_ttfts: NanosSamples,
     events: u64,
 }
 
@@ -110,10 +120,20 @@ impl TrustBuilder {
         if let Some(first) = stamps.first_token {
             self.first_tokens += 1;
             self.kernel_stamped += u64::from(first.source == StampSource::Kernel);
-            if shares_first_stamp(record) {
-                self.shared_first_tokens += 1;
-            } else if let Some(sent) = stamps.sent_ns.filter(|_| record.outcome.is_completed()) {
-                self.unshared_ttfts.add(first.at_ns.since(sent));
+            let sent = stamps.sent_ns.filter(|_| record.outcome.is_completed());
+            let ttft = sent.map(|sent| first.at_ns.since(sent));
+            let shared = SharedStamp::of(record);
+            self.shared_first_tokens += u64::from(shared.is_some());
+            match shared {
+                None => {
+                    self.excesses.add(Nanos::ZERO);
+                    ttft.into_iter().for_each(|ttft| self.unshared_ttfts.add(ttft));
+                }
+                Some(SharedStamp { excess: Some(excess) }) => {
+                    self.excesses.add(excess);
+                    ttft.into_iter().for_each(|ttft| self.corrected_ttfts.add(ttft.since(excess)));
+                }
+                Some(SharedStamp { excess: None }) => self.unpaced_first_tokens += 1,
             }
         }
         self.events += record.answer.chunks_ns.len() as u64;
@@ -130,10 +150,11 @@ impl TrustBuilder {
         &mut self.event_delays
     }
 
-    /// Median TTFT of the completed requests whose first token has a stamp of its own, in ms; `None`
-    /// without any.
+    /// Median TTFT of the completed requests whose first token has a stamp of its own, in ms; where none
+    /// has, of the others without what the stamp has added. `None` without any of them.
     pub(super) fn unshared_ttft_p50_ms(&mut self) -> Option<f64> {
-        self.unshared_ttfts.describe_ms(&[50.0]).percentile(50.0)
+        let median = |ttfts: &mut NanosSamples| ttfts.describe_ms(&[50.0]).percentile(50.0);
+        median(&mut self.unshared_ttfts).or_else(|| median(&mut self.corrected_ttfts))
     }
 
     pub(super) fn finish(&mut self, around: Surroundings<'_>, rows: &[RequestRow]) -> ClientTrust {
@@ -165,6 +186,8 @@ impl TrustBuilder {
             client_delay_ms: self.event_delays.describe_ms(&PERCENTS),
             first_tokens: self.first_tokens,
             shared_first_tokens: self.shared_first_tokens,
+            unpaced_first_tokens: self.unpaced_first_tokens,
+            shared_stamp_excess_ms: self.excesses.describe_ms(&PERCENTS),
             kernel_stamped_ratio: (self.first_tokens > 0)
                 .then(|| self.kernel_stamped as f64 / self.first_tokens as f64),
             thread_busy_ratio: thread_busy_ratio(facts),

@@ -34,7 +34,7 @@ impl Evidence<'_> {
         let what = if self.plan.request.stream { "TTFT" } else { "latency" };
         match self.response_p50_ms {
             Some(response) if self.response_is_of_unshared => {
-                format!("a median {what} of {} where first tokens came alone", millis(response))
+                format!("a median {what} of {} without what shared stamps add", millis(response))
             }
             Some(response) => format!("a median {what} of {}", millis(response)),
             None => format!("no {what}"),

@@ -64,7 +64,7 @@ const fn meaning(id: ReasonId) -> &'static str {
         }
         ReasonId::Stall => "`loop_lag_max_ms`",
         ReasonId::SharedStamps => {
-            "`shared_first_tokens` above 0 while the client was late: `loop_lag_max_ms`, or p99 of `loop_lag_ms` or of `first_token_delay_ms`. A read has the stamp of its last segment, so a first token that waited until later ones were there has a TTFT too large by up to that long. The reasons that tell of a late client then touch these numbers too"
+            "p99 of `shared_stamp_excess_ms`, or its largest value for a caution. A read has the stamp of its last segment, so a first token that waited until later ones were there has a TTFT too large by as long as it waited; the pace of the rest of its answer tells how long. Of answers without a rest (`unpaced_first_tokens`) `loop_lag_max_ms`, or p99 of `loop_lag_ms` or of `first_token_delay_ms`. The reasons that tell of a late client then touch these numbers too"
         }
         ReasonId::FirstTokenDelay => {
             "p99 of `first_token_delay_ms`, which is in no TTFT of a first token that was read alone"
@@ -120,7 +120,12 @@ fn limits(id: ReasonId) -> (String, String) {
         ReasonId::SharedStamps => {
             let (caution, limited) = delays(SHARED_STAMPS, "TTFT");
             let relevant = percent(SHARED_STAMPS_RATIO);
-            (caution, format!("{limited}, with more than {relevant} of first tokens shared"))
+            (
+                caution,
+                format!(
+                    "{limited}; without a pace, with more than {relevant} of first tokens shared"
+                ),
+            )
         }
         ReasonId::FirstTokenDelay => delays(FIRST_TOKEN_DELAY, "TTFT"),
         ReasonId::EventDelay => delays(EVENT_DELAY, "ITL"),

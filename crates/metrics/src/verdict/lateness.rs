@@ -2,7 +2,7 @@
 
 use turnbench_model::ShardFacts;
 
-use super::finding::{Finding, millis};
+use super::finding::{Finding, millis, ratio};
 use super::thresholds::{
     EVENT_DELAY, FIRST_TOKEN_DELAY, LOOP_LAG_KERNEL, LOOP_LAG_USER, SHARED_STAMPS,
     SHARED_STAMPS_RATIO, STALL,
@@ -80,12 +80,41 @@ pub(super) fn event_delay(evidence: &Evidence<'_>) -> Option<Reason> {
     Some(with_shared_stamps(finding.reason(ReasonId::EventDelay, "ms", text), evidence))
 }
 
-/// First tokens that came in one read with later ones have the stamp of the last of them. A server
-/// that writes several tokens at a time does that as well, so it counts only while the client was
-/// late.
+/// First tokens that came in one read with later ones have the stamp of the last of them, so that their
+/// TTFT is too large by as long as they waited for it. The pace of the rest of their answers tells how
+/// long that was; where there is no rest, the client's lateness does.
 pub(super) fn shared_stamps(evidence: &Evidence<'_>) -> Option<Reason> {
+    evidence.shared_ratio()?;
+    by_pace(evidence).or_else(|| by_lateness(evidence))
+}
+
+fn by_pace(evidence: &Evidence<'_>) -> Option<Reason> {
     let client = evidence.client;
-    let shared_ratio = evidence.shared_ratio()?;
+    let excess = &client.shared_stamp_excess_ms;
+    let limits = SHARED_STAMPS.against(evidence.response_ms());
+    let (tail, percentile) = excess.tail()?;
+    let worst = excess.max.filter(|_| excess.count > 0)?;
+    let finding = Finding::of(tail, limits).or_else(|| Finding::caution(worst, limits.caution))?;
+    let text = format!(
+        "{} of {} first tokens came in one read with later ones, whose stamp they have: by the pace of \
+         the rest of their answers TTFT is too large by {} ({percentile}), {} at worst (limit {}, against \
+         {})",
+        client.shared_first_tokens,
+        client.first_tokens,
+        millis(tail),
+        millis(worst),
+        millis(finding.threshold),
+        evidence.response_text(),
+    );
+    Some(finding.reason(ReasonId::SharedStamps, "ms", text))
+}
+
+fn by_lateness(evidence: &Evidence<'_>) -> Option<Reason> {
+    let client = evidence.client;
+    let shared_ratio = ratio(client.unpaced_first_tokens, client.first_tokens)?;
+    if shared_ratio <= 0.0 {
+        return None;
+    }
     let limits = SHARED_STAMPS.against(evidence.response_ms());
     let usual = usual_lateness(client);
     let late = usual.max(client.loop_lag_max_ms.unwrap_or(0.0));
@@ -101,9 +130,9 @@ pub(super) fn shared_stamps(evidence: &Evidence<'_>) -> Option<Reason> {
         Finding::caution(late, limits.caution)?
     };
     let text = format!(
-        "{} of {} first tokens came in one read with later ones, whose stamp they have, and the \
-         client was {} late (limit {}, against {}): their TTFT may be too large by about as much",
-        client.shared_first_tokens,
+        "{} of {} first tokens came in one read with all that followed, whose stamp they have, and the \
+         client was {} late (limit {}, against {}): their TTFT may be too large by up to that",
+        client.unpaced_first_tokens,
         client.first_tokens,
         millis(late),
         millis(finding.threshold),

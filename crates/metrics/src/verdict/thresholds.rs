@@ -124,8 +124,9 @@ pub(super) const STALL: DelayLimits = DelayLimits {
     ceiling_ms: Limits { caution: 250.0, limited: f64::INFINITY },
 };
 
-/// How late the client was (the worst lag of its loops, or p99 of the lag or of the first tokens'
-/// delay), against the median TTFT, where first tokens share the stamp of later ones.
+/// By how much TTFT is too large where first tokens share the stamp of later ones (p99, and the worst for
+/// a caution), against the median TTFT; where no later token tells the pace, how late the client was (the
+/// worst lag of its loops, or p99 of the lag or of the first tokens' delay).
 ///
 /// The stamp of a read is that of its last segment, so that the TTFT of a first token that waited
 /// until later ones were there is too large, by at most as long as it waited. A tenth of the TTFT is

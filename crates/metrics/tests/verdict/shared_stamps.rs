@@ -38,18 +38,13 @@ fn first_tokens_read_with_later_ones_by_a_late_client_are_the_clients() {
         late(record, Nanos::from_millis(6));
         share(record);
     }
-    // All share: there is no better median than their 60 ms.
-    let found = report(&records, RunFacts::default());
-    let shared = only(&found, ReasonId::SharedStamps, Level::Caution);
-    assert_eq!((shared.value, shared.threshold), (6.0, 3.0));
-
-    for record in &mut records {
-        late(record, Nanos::from_millis(9));
-    }
+    // All share: the median without what the stamps add is 50 ms.
     let verdict = report(&records, RunFacts::default()).verdict;
     let [shared, delay] = &*verdict.reasons else { panic!("{verdict:?}") };
     assert_eq!((shared.id, delay.id), (ReasonId::SharedStamps, ReasonId::FirstTokenDelay));
-    assert_eq!((shared.level, shared.threshold), (Level::ClientLimited, 6.0));
+    assert_eq!((shared.level, shared.threshold), (Level::ClientLimited, 5.0));
+    // However late the client was read: the second token came 10 ms after the first.
+    assert_eq!(shared.value, 10.0);
     assert!(shared.text.starts_with("120 of 120 first tokens"), "{}", shared.text);
     assert!(delay.touches.contains(&"ttft_ms".to_owned()), "{delay:?}");
     assert!(!delay.text.contains("keep that out"), "{delay:?}");
@@ -57,20 +52,21 @@ fn first_tokens_read_with_later_ones_by_a_late_client_are_the_clients() {
 
 #[test]
 fn a_stall_is_held_against_the_first_tokens_that_it_can_have_hit() {
-    let stalled = |shared_count: usize, clients_count: u32| {
+    let stalled = |shared_count: usize| {
         let mut records = healthy();
-        records.iter_mut().take(shared_count).for_each(share);
+        for record in records.iter_mut().take(shared_count) {
+            late(record, Nanos::from_millis(3));
+            share(record);
+        }
         let mut lags = vec![1; 400];
         lags[7] = 300;
-        let mut facts = shard(0.2, &lags);
-        facts.shards[0].clients_count = clients_count;
-        report(&records, facts)
+        report(&records, shard(0.2, &lags))
     };
-    let limited = stalled(4, 4);
+    let limited = stalled(4);
     let verdict = &limited.verdict;
     assert_eq!(verdict.level, Level::ClientLimited, "{verdict:?}");
     let shared = verdict.reason(ReasonId::SharedStamps).unwrap();
-    assert_eq!((shared.value, shared.threshold), (300.0, 5.0));
+    assert_eq!((shared.value, shared.threshold), (10.0, 5.0));
     for touched in ["ttft_ms", "ttft_raw_ms", "itl_ms", "tpot_ms"] {
         assert!(shared.touches.contains(&touched.to_owned()), "{shared:?}");
         let stall = verdict.reason(ReasonId::Stall).unwrap();
@@ -78,7 +74,45 @@ fn a_stall_is_held_against_the_first_tokens_that_it_can_have_hit() {
     }
     let client = &limited.client;
     assert_eq!((client.first_tokens, client.shared_first_tokens), (120, 4));
+    assert_eq!(client.shared_stamp_excess_ms.count, 120);
 
+    // One of 120 is in no p99.
+    let verdict = stalled(1).verdict;
+    let shared = verdict.reason(ReasonId::SharedStamps).unwrap();
+    assert_eq!((shared.level, shared.value), (Level::Caution, 10.0), "{shared:?}");
+}
+
+#[test]
+fn a_late_client_that_no_timer_noticed_is_told_by_the_pace() {
+    let mut records = healthy();
+    for record in records.iter_mut().take(30) {
+        late(record, Nanos::from_millis(3));
+        share(record);
+    }
+    let found = report(&records, shard(0.2, &[1; 400]));
+    let shared = only(&found, ReasonId::SharedStamps, Level::ClientLimited);
+    assert_eq!((shared.value, shared.threshold), (10.0, 5.0));
+}
+
+#[test]
+fn answers_without_a_rest_are_judged_by_how_late_the_client_was() {
+    let stalled = |shared_count: usize, clients_count: u32| {
+        let mut records = healthy();
+        for record in records.iter_mut().take(shared_count) {
+            share(record);
+            record.answer.chunks_ns.truncate(2);
+            record.answer.chunk_delays_ns.truncate(2);
+        }
+        let mut lags = vec![1; 400];
+        lags[7] = 300;
+        let mut facts = shard(0.2, &lags);
+        facts.shards[0].clients_count = clients_count;
+        report(&records, facts)
+    };
+    let found = stalled(4, 4);
+    assert_eq!(found.client.unpaced_first_tokens, 4);
+    let shared = found.verdict.reason(ReasonId::SharedStamps).unwrap();
+    assert_eq!((shared.level, shared.value), (Level::ClientLimited, 300.0), "{shared:?}");
     // One of 120 is in no p99; and of a server that always writes two tokens at a time the one
     // client of the stalled thread had one in flight.
     for (shared_count, clients_count) in [(1, 4), (120, 1)] {
@@ -101,6 +135,7 @@ fn a_server_that_writes_several_tokens_at_a_time_is_not_the_clients() {
 fn limits_do_not_grow_with_a_ttft_that_the_client_made() {
     let mut records = healthy();
     for record in records.iter_mut().take(119) {
+        late(record, Nanos::from_millis(3));
         share(record);
         record.stamps.first_token = record.stamps.first_token.map(|first| Received {
             at_ns: first.at_ns + Nanos::from_millis(40),

@@ -120,12 +120,18 @@ fn receiving(client: &ClientTrust, streamed: bool) -> String {
     };
     let shared = match client.shared_first_tokens {
         0 => String::new(),
-        shared => format!(
-            "; {} of {} first tokens share a stamp with later ones, so that their TTFT may be too large \
-             by as long as the client was late",
-            grouped(shared),
-            grouped(client.first_tokens),
-        ),
+        shared => {
+            let excess = &client.shared_stamp_excess_ms;
+            let worst = excess.max.filter(|&worst| worst > 0.0);
+            format!(
+                "; {} of {} first tokens share a stamp with later ones{}",
+                grouped(shared),
+                grouped(client.first_tokens),
+                worst.map_or_else(String::new, |worst| {
+                    format!(", so that TTFT is too large by up to {} ms", millis(Some(worst)))
+                }),
+            )
+        }
     };
     match client.kernel_stamped_ratio {
         None => format!("{read}no {stamped}"),
