@@ -220,7 +220,8 @@ impl TransportError {
     const fn hint(&self) -> &'static str {
         match self {
             Self::Handshake { .. } => {
-                "--ca-cert FILE trusts the server's CA, --insecure checks no certificate"
+                "--ca-cert FILE trusts the server's CA (a server's own certificate must not be a CA's: \
+                 basicConstraints=CA:FALSE), --insecure checks no certificate"
             }
             Self::Http(_) => "is there an http server at this url, or one that speaks https?",
             Self::NoLocalPort { .. } => "widen net.ipv4.ip_local_port_range, or use fewer clients",

@@ -127,11 +127,11 @@ impl TrustBuilder {
             match shared {
                 None => {
                     self.excesses.add(Nanos::ZERO);
-                    ttft.into_iter().for_each(|ttft| self.unshared_ttfts.add(ttft));
+                    self.unshared_ttfts.extend(ttft);
                 }
                 Some(SharedStamp { excess: Some(excess) }) => {
                     self.excesses.add(excess);
-                    ttft.into_iter().for_each(|ttft| self.corrected_ttfts.add(ttft.since(excess)));
+                    self.corrected_ttfts.extend(ttft.map(|ttft| ttft.since(excess)));
                 }
                 Some(SharedStamp { excess: None }) => self.unpaced_first_tokens += 1,
             }

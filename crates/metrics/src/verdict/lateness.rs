@@ -85,7 +85,9 @@ pub(super) fn event_delay(evidence: &Evidence<'_>) -> Option<Reason> {
 /// long that was; where there is no rest, the client's lateness does.
 pub(super) fn shared_stamps(evidence: &Evidence<'_>) -> Option<Reason> {
     evidence.shared_ratio()?;
-    by_pace(evidence).or_else(|| by_lateness(evidence))
+    // Of two that are as bad the last one is taken, which knows more.
+    let found = [by_lateness(evidence), by_pace(evidence)];
+    found.into_iter().flatten().max_by_key(|reason| reason.level)
 }
 
 fn by_pace(evidence: &Evidence<'_>) -> Option<Reason> {

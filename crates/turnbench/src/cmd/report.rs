@@ -30,8 +30,9 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
     if facts.is_none() {
         output::warn(
             "the run was cut short before its end; what became of unfinished conversations is \
-             taken from the records, and tokens are as the server reported them (local counts are \
-             made at the end of a run)",
+             taken from the records, tokens are as the server reported them (local counts are made \
+             at the end of a run), and nothing is known of the client's threads, so that the verdict \
+             is without loop_lag, stall, cpu_busy and record_waits",
         );
     }
     read.warn_of_gaps(&run_dir, &plan);

@@ -145,6 +145,36 @@ fn a_ttft_that_a_stopped_client_made_is_named() {
 }
 
 #[test]
+fn a_stop_too_short_for_any_timer_is_told_by_the_pace_of_the_answers() {
+    let _alone = alone();
+    let stopped = || {
+        let paced = ["--raw-speed", "--ttft-ms", "20", "--itl-ms", "5", "--truth", "truth.jsonl"];
+        let replay = Replay::new(&paced, REQUESTS);
+        let mut running = replay.start(&["-p", "30", "--send-conversation-id"], 60);
+        running.wait_for_a_record();
+        // The clients have just sent their second requests.
+        running.stand_still(Duration::from_millis(70));
+        let judged = running.end();
+        let true_ttfts = replay.end_with_truth();
+        let wrong_ms = judged.ttfts_ms().map(|(id, ttft_ms)| ttft_ms - true_ttfts[&id]);
+        let wrong_ms: Vec<f64> = wrong_ms.collect();
+        (judged, wrong_ms)
+    };
+    let worst = |wrong_ms: &[f64]| wrong_ms.iter().copied().fold(0.0, f64::max);
+    // The stop hits the first tokens if it comes within 20 ms of the sends.
+    let hit = (0..4).map(|_| stopped()).find(|(_, wrong_ms)| worst(wrong_ms) > 30.0);
+    let (judged, wrong_ms) = hit.expect("no stop hit the first tokens");
+    let (worst_ms, many) = (worst(&wrong_ms), wrong_ms.iter().filter(|&&ms| ms > 30.0).count());
+    let excess = &judged.report["client"]["shared_stamp_excess_ms"];
+    let told_ms = excess["max"].as_f64().expect("a worst one");
+    // A token more or less, and what a busy machine does to the pace.
+    assert!((told_ms - worst_ms).abs() < 15.0, "{told_ms} told, {worst_ms} true: {judged:?}");
+    let shared = judged.reason("shared_stamps");
+    assert!(shared["touches"].as_array().unwrap().contains(&"ttft_ms".into()), "{shared}");
+    assert!(many * 50 < wrong_ms.len() || judged.level() == "client-limited", "{judged:?}");
+}
+
+#[test]
 fn a_reader_slower_than_the_source_says_so() {
     let _alone = alone();
     let replay = Replay::new(&["--raw-speed", "--events-per-write", "64"], REQUESTS);
