@@ -62,7 +62,7 @@ mod tests {
 
     /// A record of tokens that came at those times (ms after sending), the first read `delay_us` after
     /// its stamp.
-    fn excess_ms(chunks_ms: &[u64], delay_us: u64) -> Option<Option<f64>> {
+    fn shared(chunks_ms: &[u64], delay_us: u64) -> Option<SharedStamp> {
         let mut record: RequestRecord = serde_json::from_str(RECORD).unwrap();
         let at = Nanos::from_millis(1_000 + chunks_ms[0]);
         record.stamps.first_token = Some(Received {
@@ -72,7 +72,7 @@ mod tests {
         });
         record.answer.chunks_ns = chunks_ms.iter().map(|&ms| Nanos::from_millis(ms)).collect();
         record.answer.chunk_delays_ns = vec![Nanos(delay_us * 1_000); chunks_ms.len()];
-        SharedStamp::of(&record).map(|shared| shared.excess.map(Nanos::as_millis_f64))
+        SharedStamp::of(&record)
     }
 
     const RECORD: &str = r#"{"conversation_id":"a","conversation":0,"turn":1,"attempt":1,
@@ -82,31 +82,35 @@ mod tests {
         "tool_calls":[],"first_chunk":"","chunks_ns":[],"chunk_delays_ns":[],"done":true},
         "reconnects_count":0,"reads_count":1}"#;
 
+    fn late_by(ms: u64) -> SharedStamp {
+        SharedStamp { excess: Some(Nanos::from_millis(ms)) }
+    }
+
     #[test]
     fn a_token_read_alone_shares_nothing() {
-        assert_eq!(excess_ms(&[20, 25, 30], 4_000), None);
+        assert_eq!(shared(&[20, 25, 30], 4_000), None);
     }
 
     #[test]
     fn the_pace_of_the_rest_tells_how_long_the_first_token_waited() {
         // It came at 20, and four more until 40, when the client looked again.
-        assert_eq!(excess_ms(&[40, 40, 40, 40, 40, 45, 50, 55], 3_000), Some(Some(20.0)));
+        assert_eq!(shared(&[40, 40, 40, 40, 40, 45, 50, 55], 3_000), Some(late_by(20)));
         // Not by more than the TTFT.
-        assert_eq!(excess_ms(&[4, 4, 4, 14, 24], 3_000), Some(Some(4.0)));
+        assert_eq!(shared(&[4, 4, 4, 14, 24], 3_000), Some(late_by(4)));
     }
 
     #[test]
     fn tokens_that_come_together_anyway_did_not_wait() {
         // Three at a time, and once six.
-        assert_eq!(excess_ms(&[20, 20, 20, 35, 35, 35, 50, 50, 50], 3_000), Some(Some(0.0)));
+        assert_eq!(shared(&[20, 20, 20, 35, 35, 35, 50, 50, 50], 3_000), Some(late_by(0)));
         let twice = [20, 20, 20, 20, 20, 20, 35, 35, 35, 50, 50, 50];
-        assert_eq!(excess_ms(&twice, 3_000), Some(Some(15.0)));
+        assert_eq!(shared(&twice, 3_000), Some(late_by(15)));
         // Read at once: nothing can have waited.
-        assert_eq!(excess_ms(&[20, 20, 25, 30], 100), Some(Some(0.0)));
+        assert_eq!(shared(&[20, 20, 25, 30], 100), Some(late_by(0)));
     }
 
     #[test]
     fn without_a_rest_nothing_tells_the_pace() {
-        assert_eq!(excess_ms(&[20, 20, 20], 3_000), Some(None));
+        assert_eq!(shared(&[20, 20, 20], 3_000), Some(SharedStamp { excess: None }));
     }
 }
