@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
-use serde_json::json;
-use turnbench_model::{Nanos, Tokenizer, TokenizerError};
+use serde_json::{Value, json};
+use turnbench_model::{Message, Nanos, PromptTokenizer, Tokenizer, TokenizerError};
 
 use crate::api::error_message;
 use crate::cancel::Cancel;
@@ -130,5 +130,20 @@ impl Tokenizer for ServerTokenizer {
 
     fn vocab_size(&self) -> u32 {
         self.vocab_size
+    }
+}
+
+impl PromptTokenizer for ServerTokenizer {
+    fn prompt_ids(
+        &self,
+        messages: &[Message],
+        tools: Option<&Value>,
+    ) -> Result<Vec<u32>, TokenizerError> {
+        let mut body =
+            json!({ "model": self.model, "messages": messages, "add_generation_prompt": true });
+        if let Some(tools) = tools {
+            body["tools"] = tools.clone();
+        }
+        self.call::<Tokenized>(&self.tokenize, "/tokenize", &body).map(|answer| answer.tokens)
     }
 }

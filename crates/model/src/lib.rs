@@ -21,6 +21,7 @@ mod outcome;
 mod plan;
 pub mod python_json;
 mod record;
+mod sent_blocks;
 mod server;
 mod stamps;
 mod tokenizer;
@@ -40,10 +41,11 @@ pub use record::{
     Answer, CachedByTier, CachedSource, CountSource, Phase, RequestRecord, ServerTimes,
     TokenCounts, Usage,
 };
+pub use sent_blocks::SentBlocks;
 pub use server::{
     Combination, EngineReading, FIGURES, Figure, FigureDefinition, FigureFlag, FigureKind,
     FigurePoint, FigureReading, FigureUnit, HistogramGrowth, MetricsPage, MetricsSample,
     MetricsSource, SampleMoment, SampleStatistics, Scrape, ServerFigures,
 };
 pub use stamps::{Received, StampSource, Stamps};
-pub use tokenizer::{ChatTemplate, Tokenizer, TokenizerError};
+pub use tokenizer::{ChatTemplate, PromptTokenizer, Tokenizer, TokenizerError};

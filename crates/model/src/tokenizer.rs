@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::Message;
 
 /// A tokenizer failed.
@@ -56,6 +58,12 @@ pub trait Tokenizer: Send + Sync {
         false
     }
 
+    /// Strings that stand for one token each and are found in a text, spelled as they are, before
+    /// anything else happens to it, so that the text before and the text after may be tokenized apart.
+    fn special_tokens(&self) -> &[String] {
+        &[]
+    }
+
     /// How many special tokens (such as BOS) the model's tokenizer puts around a text when it is
     /// asked to; [`Tokenizer::encode`] leaves them out.
     fn special_tokens_count(&self) -> u64 {
@@ -65,11 +73,61 @@ pub trait Tokenizer: Send + Sync {
 
 /// Renders messages to the text that a model is prompted with.
 pub trait ChatTemplate: Send + Sync {
-    /// The prompt text, ending with the generation prompt (the opening of the answer).
+    /// The prompt text, ending with the generation prompt (the opening of the answer). `tools` is what
+    /// the request has under that key.
     ///
     /// # Errors
     /// When the template rejects the messages.
-    fn render(&self, messages: &[Message]) -> Result<String, TokenizerError>;
+    fn render(&self, messages: &[Message], tools: Option<&Value>)
+    -> Result<String, TokenizerError>;
+}
+
+/// Turns messages into the ids of the prompt that a model gets for them.
+pub trait PromptTokenizer: Tokenizer {
+    /// Ids of the whole prompt, with the opening of the answer. `tools` is what the request has under
+    /// that key.
+    ///
+    /// # Errors
+    /// When the server behind it fails or rejects the messages.
+    fn prompt_ids(
+        &self,
+        messages: &[Message],
+        tools: Option<&Value>,
+    ) -> Result<Vec<u32>, TokenizerError>;
+}
+
+impl<T: Tokenizer + ?Sized> Tokenizer for &T {
+    fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        (**self).encode(text)
+    }
+
+    fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        (**self).decode(ids)
+    }
+
+    fn count(&self, text: &str) -> Result<u64, TokenizerError> {
+        (**self).count(text)
+    }
+
+    fn vocab_size(&self) -> u32 {
+        (**self).vocab_size()
+    }
+
+    fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
+        (**self).token_bytes(id)
+    }
+
+    fn takes_words_apart(&self, text: &str) -> bool {
+        (**self).takes_words_apart(text)
+    }
+
+    fn special_tokens(&self) -> &[String] {
+        (**self).special_tokens()
+    }
+
+    fn special_tokens_count(&self) -> u64 {
+        (**self).special_tokens_count()
+    }
 }
 
 impl<T: Tokenizer + ?Sized> Tokenizer for Arc<T> {
@@ -95,6 +153,10 @@ impl<T: Tokenizer + ?Sized> Tokenizer for Arc<T> {
 
     fn takes_words_apart(&self, text: &str) -> bool {
         (**self).takes_words_apart(text)
+    }
+
+    fn special_tokens(&self) -> &[String] {
+        (**self).special_tokens()
     }
 
     fn special_tokens_count(&self) -> u64 {

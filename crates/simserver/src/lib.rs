@@ -39,7 +39,6 @@ mod error;
 mod histogram;
 mod http;
 mod ids;
-mod memo;
 mod options;
 mod prompt;
 mod server;

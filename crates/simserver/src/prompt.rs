@@ -1,16 +1,13 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use turnbench_model::{ChatTemplate, Message, Tokenizer, TokenizerError};
-
-use crate::memo::Memo;
+use turnbench_prompt::PieceTokenizer;
 
 /// Ids that the memo of tokenized texts holds: 32 MiB.
 const MEMO_IDS_MAX: usize = 8 << 20;
 /// New text up to this size is tokenized at once, beyond it on another thread: byte-pair
 /// tokenizers do some MB/s, so this is about a millisecond.
 const INLINE_BYTES_MAX: usize = 4 << 10;
-/// The longest text between `<|` and `|>` that may be a special token.
-const MARKER_BYTES_MAX: usize = 64;
 
 /// Turns messages and texts into prompt ids.
 ///
@@ -18,9 +15,8 @@ const MARKER_BYTES_MAX: usize = 64;
 /// `<|im_start|>assistant\n`. Opening, text and ending are tokenized apart, so that the ids of a
 /// longer history start with the ids of the shorter one and of the answer to it.
 pub(crate) struct Prompts {
-    tokenizer: Arc<dyn Tokenizer>,
+    pieces: PieceTokenizer<Arc<dyn Tokenizer>>,
     template: Option<Arc<dyn ChatTemplate>>,
-    memo: Mutex<Memo>,
 }
 
 impl Prompts {
@@ -29,17 +25,17 @@ impl Prompts {
         tokenizer: Arc<dyn Tokenizer>,
         template: Option<Arc<dyn ChatTemplate>>,
     ) -> Self {
-        Self { tokenizer, template, memo: Mutex::new(Memo::new(MEMO_IDS_MAX)) }
+        Self { pieces: PieceTokenizer::new(tokenizer, MEMO_IDS_MAX), template }
     }
 
     /// Text for ids.
     pub(crate) fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        self.tokenizer.decode(ids)
+        self.pieces.tokenizer().decode(ids)
     }
 
     /// Number of ids that the tokenizer knows.
     pub(crate) fn vocab_size(&self) -> u32 {
-        self.tokenizer.vocab_size()
+        self.pieces.tokenizer().vocab_size()
     }
 
     /// Whether the built-in template renders.
@@ -54,41 +50,9 @@ impl Prompts {
         messages: &[Message],
         open: bool,
     ) -> Result<Vec<String>, TokenizerError> {
-        match &self.template {
-            None => Ok(built_in(messages, open)),
-            Some(template) => Ok(self.split(&template.render(messages)?)),
-        }
-    }
-
-    /// Cuts rendered text around special tokens. A tokenizer cuts there first of all, so the ids of
-    /// the pieces are those of the whole.
-    fn split(&self, text: &str) -> Vec<String> {
-        let mut pieces = Vec::new();
-        let mut done = 0;
-        let mut from = 0;
-        while let Some(found) = text[from..].find("<|") {
-            let start = from + found;
-            let Some(len) = text[start..].find("|>").map(|len| len + 2) else { break };
-            let marker = &text[start..start + len];
-            if len > MARKER_BYTES_MAX || !self.is_one_token(marker) {
-                from = start + 2;
-                continue;
-            }
-            if start > done {
-                pieces.push(text[done..start].to_owned());
-            }
-            pieces.push(marker.to_owned());
-            done = start + len;
-            from = done;
-        }
-        if done < text.len() {
-            pieces.push(text[done..].to_owned());
-        }
-        pieces
-    }
-
-    fn is_one_token(&self, marker: &str) -> bool {
-        self.encode_piece(marker).is_ok_and(|ids| ids.len() == 1)
+        let Some(template) = &self.template else { return Ok(built_in(messages, open)) };
+        let text = template.render(messages, None)?;
+        Ok(self.pieces.pieces(&text)?.into_iter().map(str::to_owned).collect())
     }
 
     /// Ids of all pieces, one after another. Long new texts are tokenized on another thread, so
@@ -97,7 +61,7 @@ impl Prompts {
         self: &Arc<Self>,
         pieces: Vec<String>,
     ) -> Result<Arc<[u32]>, TokenizerError> {
-        if self.unknown_bytes(&pieces) <= INLINE_BYTES_MAX {
+        if self.pieces.unknown_bytes(&pieces) <= INLINE_BYTES_MAX {
             return self.encode_now(&pieces);
         }
         let prompts = Arc::clone(self);
@@ -107,28 +71,8 @@ impl Prompts {
         }
     }
 
-    fn unknown_bytes(&self, pieces: &[String]) -> usize {
-        let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
-        pieces.iter().filter(|piece| memo.find(piece).is_none()).map(String::len).sum()
-    }
-
     fn encode_now(&self, pieces: &[String]) -> Result<Arc<[u32]>, TokenizerError> {
-        let mut all = Vec::new();
-        for piece in pieces {
-            all.extend_from_slice(&self.encode_piece(piece)?);
-        }
-        Ok(all.into())
-    }
-
-    fn encode_piece(&self, piece: &str) -> Result<Arc<[u32]>, TokenizerError> {
-        let known = self.memo.lock().unwrap_or_else(PoisonError::into_inner).find(piece);
-        if let Some(ids) = known {
-            return Ok(ids);
-        }
-        let ids: Arc<[u32]> = self.tokenizer.encode(piece)?.into();
-        let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
-        memo.insert(piece, Arc::clone(&ids));
-        Ok(ids)
+        self.pieces.encode_pieces(pieces).map(Arc::from)
     }
 }
 
@@ -187,22 +131,24 @@ mod tests {
         let text = " ab cd".repeat(super::INLINE_BYTES_MAX / 4);
         let messages = [Message::new("user", text)];
         let first = ids(&prompts, &messages);
-        assert_eq!(prompts.unknown_bytes(&prompts.render(&messages, true).unwrap()), 0);
+        assert_eq!(prompts.pieces.unknown_bytes(&prompts.render(&messages, true).unwrap()), 0);
         assert_eq!(first, ids(&prompts, &messages));
     }
 
     #[test]
-    fn a_template_is_cut_at_special_tokens_only() {
+    fn a_template_is_cut_at_special_tokens() {
         struct Fixed;
         impl ChatTemplate for Fixed {
-            fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
+            fn render(
+                &self,
+                messages: &[Message],
+                _tools: Option<&serde_json::Value>,
+            ) -> Result<String, TokenizerError> {
                 Ok(messages.iter().map(|message| message.content.text()).collect())
             }
         }
         let prompts = Prompts::new(Arc::new(WordTokenizer::new()), Some(Arc::new(Fixed)));
         let render = |text: &str| prompts.render(&[Message::new("user", text)], true).unwrap();
         assert_eq!(render("a<|eot|>b<|no such|> c"), ["a", "<|eot|>", "b<|no such|> c"]);
-        assert_eq!(render("<|eot|><|eot|>"), ["<|eot|>", "<|eot|>"]);
-        assert_eq!(render("a <| b"), ["a <| b"]);
     }
 }

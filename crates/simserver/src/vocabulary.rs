@@ -148,16 +148,16 @@ mod tests {
 
     impl Tokenizer for Dropping {
         fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-            WordTokenizer.encode(&format!(" {text}"))
+            WordTokenizer::new().encode(&format!(" {text}"))
         }
 
         fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-            let text = WordTokenizer.decode(ids)?;
+            let text = WordTokenizer::new().decode(ids)?;
             Ok(text.strip_prefix(' ').unwrap_or(&text).to_owned())
         }
 
         fn vocab_size(&self) -> u32 {
-            WordTokenizer.vocab_size()
+            WordTokenizer::new().vocab_size()
         }
     }
 
@@ -174,13 +174,13 @@ mod tests {
 
     #[test]
     fn answers_come_back_as_the_same_tokens() {
-        check(&WordTokenizer, 676);
+        check(&WordTokenizer::new(), 676);
         check(&Dropping, 676);
         check(&Bytes, 3);
     }
 
     #[test]
     fn an_unknown_id_has_no_text() {
-        assert_eq!(Vocabulary::find(&WordTokenizer).text(3, 0), "");
+        assert_eq!(Vocabulary::find(&WordTokenizer::new()).text(3, 0), "");
     }
 }

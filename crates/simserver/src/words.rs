@@ -4,7 +4,9 @@ use turnbench_model::{Tokenizer, TokenizerError};
 
 /// Ids 0..256 are bytes, then one special token, then every `" xy"` of two lower-case letters.
 #[derive(Debug)]
-pub(crate) struct WordTokenizer;
+pub(crate) struct WordTokenizer {
+    special: [String; 1],
+}
 
 const SPECIAL: &str = "<|eot|>";
 const SPECIAL_ID: u32 = 256;
@@ -12,8 +14,8 @@ const WORDS: u32 = 257;
 
 impl WordTokenizer {
     /// The only one there is.
-    pub(crate) const fn new() -> Self {
-        Self
+    pub(crate) fn new() -> Self {
+        Self { special: [SPECIAL.to_owned()] }
     }
 }
 
@@ -59,5 +61,9 @@ impl Tokenizer for WordTokenizer {
 
     fn vocab_size(&self) -> u32 {
         WORDS + 26 * 26
+    }
+
+    fn special_tokens(&self) -> &[String] {
+        &self.special
     }
 }

@@ -57,7 +57,10 @@ pub use generate::{generate, generate_from};
 pub use input::{GeneratorFile, Input};
 pub use inspect::{InspectOptions, inspect};
 pub use number::Number;
-pub use prompts::{BlockOptions, PromptBlocks, RequestBlocks};
+pub use prompts::{
+    BlockOptions, BlocksOfRun, PromptBlocks, PromptSource, RequestBlocks, RunBlocks, SentOptions,
+    SentPrompts,
+};
 pub use sharegpt::{ConversationTable, Converted, Dump, MergedDump, ReferenceRules};
 pub use stats::conversation_stats;
 pub use token_counts::{CountOptions, TokenCounter, message_tokens, server_counted};

@@ -33,10 +33,11 @@ const LAYERS: &[Layer] = &[
     layer("load", 1, &["model", "random"]),
     layer("metrics", 1, &["model"]),
     layer("kvcache", 1, &["model"]),
-    layer("workload", 2, &["model", "random", "kvcache", "metrics"]),
+    layer("prompt", 1, &["model"]),
+    layer("workload", 2, &["model", "random", "kvcache", "metrics", "prompt"]),
     layer("client", 2, &["model", "load", "socket", "random"]),
     layer("observe", 2, &["model"]),
-    layer("simserver", 2, &["model", "kvcache", "socket"]),
+    layer("simserver", 2, &["model", "kvcache", "prompt", "socket"]),
     layer("report", 2, &["model", "metrics"]),
     layer(
         "turnbench",

@@ -18,7 +18,7 @@ use turnbench_metrics::WorkloadReport;
 use turnbench_model::{ChatTemplate, Conversation, Tokenizer};
 
 use crate::WorkloadError;
-use crate::prompts::{Prompts, facts_of, order_of, token_basis};
+use crate::prompts::{Prompts, facts_of, order_of, piece_tokenizer, token_basis};
 use collector::Collector;
 use own_history::own_history;
 
@@ -57,8 +57,9 @@ pub fn inspect(
     let mut block_sizes: Vec<u32> = options.block_sizes.iter().map(|size| size.get()).collect();
     block_sizes.sort_unstable();
     block_sizes.dedup();
-    let prompts = options.tokenizer.map(|tokenizer| Prompts {
-        tokenizer,
+    let pieces = options.tokenizer.map(piece_tokenizer);
+    let prompts = pieces.as_ref().map(|pieces| Prompts {
+        pieces,
         template: options.template,
         block_sizes: &block_sizes,
     });

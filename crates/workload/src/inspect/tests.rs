@@ -31,7 +31,11 @@ impl Tokenizer for Characters {
 struct Tags;
 
 impl ChatTemplate for Tags {
-    fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
+    fn render(
+        &self,
+        messages: &[Message],
+        _tools: Option<&serde_json::Value>,
+    ) -> Result<String, TokenizerError> {
         let mut text = String::new();
         for message in messages {
             let content = message.content.text();

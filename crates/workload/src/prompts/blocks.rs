@@ -5,7 +5,7 @@ use turnbench_kvcache::CacheRequest;
 use turnbench_metrics::{RequestOrder, TokenBasis};
 use turnbench_model::{ChatTemplate, Conversation, Nanos, Tokenizer};
 
-use super::{ConversationFacts, Prompts, facts_of, order_of, token_basis};
+use super::{ConversationFacts, Prompts, facts_of, order_of, piece_tokenizer, token_basis};
 use crate::WorkloadError;
 
 /// How a workload's prompts are cut into blocks.
@@ -37,8 +37,8 @@ pub struct PromptBlocks {
     /// Requests of which nothing is known but lengths, or whose blocks are of another size than
     /// the first ones'.
     pub unknown_requests: u64,
-    conversations_count: usize,
-    sequences: Vec<Vec<u64>>,
+    pub(super) conversations_count: usize,
+    pub(super) sequences: Vec<Vec<u64>>,
 }
 
 /// One request.
@@ -50,12 +50,12 @@ pub struct RequestBlocks {
     pub turn: u32,
     /// Tokens of its prompt.
     pub prompt_tokens: u64,
-    sequence: usize,
-    prompt_blocks: usize,
-    left_blocks: usize,
-    sent: Nanos,
-    prefill: Nanos,
-    latency: Nanos,
+    pub(super) sequence: usize,
+    pub(super) prompt_blocks: usize,
+    pub(super) left_blocks: usize,
+    pub(super) sent: Nanos,
+    pub(super) prefill: Nanos,
+    pub(super) latency: Nanos,
 }
 
 impl PromptBlocks {
@@ -68,8 +68,9 @@ impl PromptBlocks {
         options: &BlockOptions<'_>,
     ) -> Result<Self, WorkloadError> {
         let block_sizes = [options.block_tokens];
-        let prompts = options.tokenizer.map(|tokenizer| Prompts {
-            tokenizer,
+        let pieces = options.tokenizer.map(piece_tokenizer);
+        let prompts = pieces.as_ref().map(|pieces| Prompts {
+            pieces,
             template: options.template,
             block_sizes: &block_sizes,
         });

@@ -1,24 +1,40 @@
 //! The prompts of a workload's requests, in blocks: rendered and tokenized, or as a trace has them.
 //!
 //! A request's prompt is everything before its answer under the recorded history (or a standalone
-//! turn's messages alone), with the conversation's `tools` as JSON text before it.
+//! turn's messages alone), with the conversation's `tools` as JSON text before it where no chat template
+//! renders them. After a run prompts are those that were sent, with the answers that came (`sent`).
 
 mod blocks;
 mod facts;
 mod recorded;
+mod run;
+mod sent;
 mod sequence;
+mod source;
 mod text;
 
 use turnbench_metrics::TokenBasis;
-use turnbench_model::Conversation;
+use turnbench_model::{Conversation, Tokenizer};
+use turnbench_prompt::PieceTokenizer;
 
 pub use blocks::{BlockOptions, PromptBlocks, RequestBlocks};
 pub(crate) use facts::{ConversationFacts, Lengths, order_of};
 use recorded::{has_names, recorded_facts};
+pub use run::{BlocksOfRun, RunBlocks};
+pub use sent::{SentOptions, SentPrompts};
 pub(crate) use sequence::{Chain, Sequence};
+pub use source::PromptSource;
 pub(crate) use text::Prompts;
 
 use crate::WorkloadError;
+
+/// Ids that are remembered of texts seen lately: 32 MiB.
+const MEMO_IDS_MAX: usize = 8 << 20;
+
+/// Tokenizes texts that many prompts share once.
+pub(crate) fn piece_tokenizer(tokenizer: &dyn Tokenizer) -> PieceTokenizer<&dyn Tokenizer> {
+    PieceTokenizer::new(tokenizer, MEMO_IDS_MAX)
+}
 
 /// The facts of a conversation; the `index` is its place in the workload.
 pub(crate) fn facts_of(

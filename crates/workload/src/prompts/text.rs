@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use turnbench_model::{ChatTemplate, Conversation, Tokenizer, TokenizerError, TurnSpan};
+use turnbench_prompt::PieceTokenizer;
 
 use super::facts::{ConversationFacts, RULES, RequestFacts};
 use super::sequence::SequenceBuilder;
@@ -9,7 +10,7 @@ use crate::message_text::message_texts;
 /// How the prompts of conversations with messages are made.
 #[derive(Clone, Copy)]
 pub(crate) struct Prompts<'a> {
-    pub(crate) tokenizer: &'a dyn Tokenizer,
+    pub(crate) pieces: &'a PieceTokenizer<&'a dyn Tokenizer>,
     pub(crate) template: Option<&'a dyn ChatTemplate>,
     /// Ascending.
     pub(crate) block_sizes: &'a [u32],
@@ -33,7 +34,7 @@ impl Prompts<'_> {
         index: usize,
         conversation: &Conversation,
     ) -> Result<ConversationFacts, TokenizerError> {
-        let tokens = Tokens::new(index, conversation, self.tokenizer)?;
+        let tokens = Tokens::new(index, conversation, self.pieces)?;
         let spans = conversation.turns(RULES);
         let mut facts = match self.template {
             None => self.concatenated(&tokens, &spans),
@@ -76,7 +77,7 @@ impl Prompts<'_> {
         sequence
     }
 
-    /// Each prompt rendered and tokenized as a whole; `None` when the template rejects one.
+    /// Each prompt rendered as a whole; `None` when the template rejects one.
     fn templated(
         &self,
         tokens: &Tokens<'_>,
@@ -91,9 +92,10 @@ impl Prompts<'_> {
                 start = span.messages.start;
             }
             let messages = &tokens.conversation.messages[start..span.messages.end];
-            let Ok(text) = template.render(messages) else { return Ok(None) };
-            let ids = self.tokenizer.encode(&text)?;
-            let mut sequence = self.begin(tokens);
+            let tools = tokens.conversation.request.get("tools");
+            let Ok(text) = template.render(messages, tools) else { return Ok(None) };
+            let ids = self.pieces.encode_text(&text)?;
+            let mut sequence = SequenceBuilder::new(self.block_sizes);
             sequence.push_all(&ids);
             if ids.starts_with(&before)
                 && let Some(before) = facts.requests.last_mut()
@@ -130,10 +132,10 @@ impl<'a> Tokens<'a> {
     fn new(
         index: usize,
         conversation: &'a Conversation,
-        tokenizer: &dyn Tokenizer,
+        pieces: &PieceTokenizer<&dyn Tokenizer>,
     ) -> Result<Self, TokenizerError> {
         let tools = match conversation.request.get("tools") {
-            Some(tools) => tokenizer.encode(&tools.to_string())?,
+            Some(tools) => pieces.encode_pieces(&[tools.to_string()])?,
             None => Vec::new(),
         };
         let mut known: BTreeMap<Vec<String>, usize> = BTreeMap::new();
@@ -145,10 +147,7 @@ impl<'a> Tokens<'a> {
                 of_message.push(place);
                 continue;
             }
-            let mut ids = Vec::new();
-            for text in &texts {
-                ids.extend(tokenizer.encode(text)?);
-            }
+            let ids = pieces.encode_pieces(&texts)?;
             of_message.push(distinct.len());
             known.insert(texts, distinct.len());
             distinct.push(ids);

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use tokenizers::{DecoderWrapper, ModelWrapper, NormalizerWrapper, PostProcessor};
+use tokenizers::{AddedToken, DecoderWrapper, ModelWrapper, NormalizerWrapper, PostProcessor};
 use turnbench_model::{Tokenizer, TokenizerError};
 
 use super::cleanup::clean_up;
@@ -21,6 +21,8 @@ pub struct HfTokenizer {
     /// Added tokens, which are found in a text before anything else happens to it, that a cut
     /// between words could break.
     unbroken: Vec<String>,
+    /// Added tokens that are found as they are spelled, and take no text around them along.
+    special: Vec<String>,
     vocab_size: u32,
 }
 
@@ -53,9 +55,13 @@ impl HfTokenizer {
         let added = inner.get_added_tokens_decoder();
         let mut own = vocab.iter().filter(|(_, id)| !added.contains_key(id));
         let joins_words = own.any(|(token, _)| joins_words(token));
+        let alone = |token: &&AddedToken| {
+            !(token.lstrip || token.rstrip || token.single_word || token.normalized)
+        };
+        let special = added.values().filter(alone).map(|token| token.content.clone()).collect();
         let added = added.into_values().map(|token| token.content);
         let unbroken = added.filter(|content| !stands_apart(content)).collect();
-        Ok(Self { inner, clean_up, is_byte_level, joins_words, unbroken, vocab_size })
+        Ok(Self { inner, clean_up, is_byte_level, joins_words, unbroken, special, vocab_size })
     }
 }
 
@@ -93,6 +99,10 @@ impl Tokenizer for HfTokenizer {
         !self.joins_words
             && (self.unbroken.is_empty() || !normalizes)
             && !self.unbroken.iter().any(|token| text.contains(token.as_str()))
+    }
+
+    fn special_tokens(&self) -> &[String] {
+        &self.special
     }
 
     fn special_tokens_count(&self) -> u64 {

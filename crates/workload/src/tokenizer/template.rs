@@ -71,10 +71,14 @@ impl JinjaTemplate {
         Ok(Self { environment, special_tokens: Value::from(special_tokens) })
     }
 
-    fn try_render(&self, messages: &[Message]) -> Result<String, minijinja::Error> {
+    fn try_render(
+        &self,
+        messages: &[Message],
+        tools: Option<&Json>,
+    ) -> Result<String, minijinja::Error> {
         self.environment.get_template(NAME)?.render(context! {
             messages => Value::from(Serde(messages)),
-            tools => Value::from(()),
+            tools => tools.map_or(Value::from(()), |tools| Value::from(Serde(tools))),
             documents => Value::from(()),
             add_generation_prompt => true,
             ..self.special_tokens.clone()
@@ -83,8 +87,12 @@ impl JinjaTemplate {
 }
 
 impl ChatTemplate for JinjaTemplate {
-    fn render(&self, messages: &[Message]) -> Result<String, TokenizerError> {
-        self.try_render(messages).map_err(|error| TokenizerError {
+    fn render(
+        &self,
+        messages: &[Message],
+        tools: Option<&Json>,
+    ) -> Result<String, TokenizerError> {
+        self.try_render(messages, tools).map_err(|error| TokenizerError {
             message: format!("the chat template rejects the messages: {error}"),
         })
     }
@@ -153,7 +161,7 @@ mod tests {
     fn render(source: &str, messages: &[Message]) -> String {
         let config = json!({"bos_token": "<s>", "eos_token": {"content": "</s>"}});
         let template = JinjaTemplate::compile(source, &config).unwrap();
-        template.render(messages).unwrap_or_else(|error| error.message)
+        template.render(messages, None).unwrap_or_else(|error| error.message)
     }
 
     fn messages() -> Vec<Message> {
@@ -198,7 +206,7 @@ mod tests {
         let config = json!({"chat_template": [{"name": "tool_use", "template": "t"},
             {"name": "default", "template": "config {{ messages[0].content }}"}]});
         std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
-        let render = || load().unwrap().unwrap().render(&[Message::new("user", "x")]).unwrap();
+        let render = || load().unwrap().unwrap().render(&[Message::new("user", "x")], None).unwrap();
         assert_eq!(render(), "config x");
         let jinja = folder.path().join("chat_template.jinja");
         std::fs::write(&jinja, "file {{ messages[0].content }}").unwrap();
