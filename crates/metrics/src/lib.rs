@@ -19,12 +19,14 @@ mod definitions;
 mod describe;
 mod environment;
 mod interval;
+mod ledger;
 mod markdown;
 mod nanos_samples;
 mod report;
 mod row;
 mod selfcheck;
 mod summary;
+mod text;
 mod verdict;
 mod workload_report;
 
@@ -37,6 +39,11 @@ pub use definitions::{Definition, Group, Source, definition, definitions};
 pub use describe::{Describe, Percentile, percents_for, quantile};
 pub use environment::{ConversationCounts, Environment, RunFacts, ServerModel};
 pub use interval::{CONFIDENCE, PercentileInterval};
+pub use ledger::{
+    BlockSizeSource, CacheLedger, Difference, DifferenceId, Finding, LEDGER_CONVERSATIONS,
+    LedgerConversation, LedgerSums, LedgerTurn, PromptFacts, ReusableTokens, RunReuse, TierTokens,
+    TokenCauses,
+};
 pub use markdown::metrics_markdown;
 pub use nanos_samples::NanosSamples;
 pub use report::{
@@ -50,6 +57,7 @@ pub use selfcheck::{
     SELFCHECK_SCHEMA_VERSION, SPARE_FILES, Selfcheck, Speed, advice,
 };
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
+pub use text::grouped;
 pub use verdict::{Level, Note, NoteId, Reason, ReasonId, Verdict};
 pub use workload_report::{
     Arrivals, BlockReuse, Distribution, HistogramBin, NamedCount, PromptGrowth, RequestOrder,

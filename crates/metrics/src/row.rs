@@ -6,6 +6,7 @@ use turnbench_model::{
     TokenCounts, Usage,
 };
 
+use crate::ReusableTokens;
 use crate::describe::quantile_of;
 
 /// Lowest value to which the first-chunk correction may bring a TTFT, in ms (the reference's).
@@ -112,6 +113,24 @@ pub struct RequestRow {
     pub finish_reason: Option<Arc<str>>,
     /// Bytes of the request body.
     pub request_bytes: u64,
+    /// Of the cached tokens, those in the device's memory, as the server reported it.
+    pub cached_device_tokens: Option<u32>,
+    /// Those in the host's memory.
+    pub cached_host_tokens: Option<u32>,
+    /// Those in the storage behind it.
+    pub cached_storage_tokens: Option<u32>,
+    /// Tokens of the prompt as it was made anew from its messages.
+    pub rendered_prompt_tokens: Option<u32>,
+    /// What an endless cache would have served of it.
+    pub ideal_tokens: Option<u32>,
+    /// The same from the conversation's own earlier requests.
+    pub own_history_tokens: Option<u32>,
+    /// What an LRU cache of the device's size would have served.
+    pub lru_tokens: Option<u32>,
+    /// The least LRU cache that serves all of the ideal, in tokens.
+    pub needed_cache_tokens: Option<u32>,
+    /// Tokens sent before that fill no block that may be reused.
+    pub rounded_tokens: Option<u32>,
 }
 
 impl RequestRow {
@@ -139,6 +158,8 @@ impl RequestRow {
         let (ttft_ms, ttft_corrected) = tokens.corrected_ttft(ttft_raw_ms, tpot_ms);
         let gaps = SortedGaps::of(&record.answer.chunks_ns);
         let usage = record.usage.clone().unwrap_or_default();
+        let tiers = usage.cached_by_tier.unwrap_or_default();
+        let in_tier = |tokens: Option<u64>| tokens.map(tokens_u32);
         Some(Self {
             ttft_ms,
             tpot_ms,
@@ -182,13 +203,36 @@ impl RequestRow {
             stamp_source: stamps.first_token.map(|stamp| stamp.source),
             finish_reason: record.answer.finish_reason.as_deref().map(Arc::from),
             request_bytes: record.request_bytes,
+            cached_device_tokens: in_tier(tiers.device),
+            cached_host_tokens: in_tier(tiers.host),
+            cached_storage_tokens: in_tier(tiers.storage),
+            rendered_prompt_tokens: None,
+            ideal_tokens: None,
+            own_history_tokens: None,
+            lru_tokens: None,
+            needed_cache_tokens: None,
+            rounded_tokens: None,
         })
+    }
+
+    /// Takes in what of its prompt was there to be reused, which is known once all records are.
+    pub(crate) fn reusable(&mut self, tokens: &ReusableTokens) {
+        self.rendered_prompt_tokens = Some(tokens_u32(tokens.prompt));
+        self.ideal_tokens = Some(tokens_u32(tokens.ideal));
+        self.own_history_tokens = Some(tokens_u32(tokens.own_history));
+        self.lru_tokens = tokens.lru.map(tokens_u32);
+        self.needed_cache_tokens = tokens.needed_cache.map(tokens_u32);
+        self.rounded_tokens = Some(tokens_u32(tokens.rounded));
     }
 
     /// `start_time_ms + latency_ms`: when the answer had ended, since the run's epoch.
     pub fn end_time_ms(&self) -> f64 {
         self.start_time_ms + self.latency_ms
     }
+}
+
+fn tokens_u32(tokens: u64) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 
 /// Gaps between successive token-carrying events. None with fewer than two.

@@ -29,6 +29,9 @@ pub struct Plan {
     /// Where and how often the server's metrics are asked for; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsPlan>,
+    /// How the cache ledger is made.
+    #[serde(default)]
+    pub ledger: LedgerPlan,
     /// Fractions (0..1, ascending) of the first requests to leave out, one table each.
     pub warmup_fractions: Vec<f64>,
 }
@@ -112,6 +115,19 @@ pub enum TokenizerSource {
     None,
 }
 
+impl WorkloadPlan {
+    /// The tokenizer's name, as it is typed.
+    pub fn tokenizer_name(&self) -> &str {
+        match &self.tokenizer {
+            TokenizerSource::Directory(name)
+            | TokenizerSource::Hub(name)
+            | TokenizerSource::Builtin(name) => name,
+            TokenizerSource::Server => "server",
+            TokenizerSource::None => "none",
+        }
+    }
+}
+
 /// Who sends which conversation, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadPlan {
@@ -157,6 +173,34 @@ impl Default for ClientPlan {
     fn default() -> Self {
         Self { threads: 1, connections_warm: false, server_on_this_host: false }
     }
+}
+
+/// How it is worked out what of prompts could have been reused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerPlan {
+    /// Whose token ids prompts are made of (`--prompt-tokens`).
+    pub prompt_tokens: PromptTokens,
+    /// Tokens in a block (`--block-size`); `None`: as the server's metrics say.
+    pub block_tokens: Option<u32>,
+    /// Bytes that the model keeps for a token; `None` where nothing tells.
+    pub kv_bytes_per_token: Option<f64>,
+}
+
+/// Whose token ids the prompts of a run are made of, after it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptTokens {
+    /// The best that is to be had.
+    #[default]
+    Auto,
+    /// The local tokenizer's, on prompts as its chat template renders them.
+    Template,
+    /// The server's own, from its `/tokenize`.
+    Server,
+    /// The local tokenizer's, on messages one after another.
+    Messages,
+    /// None: no ideal is worked out.
+    None,
 }
 
 /// How the server's metrics are watched.

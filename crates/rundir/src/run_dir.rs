@@ -16,6 +16,10 @@ pub const ENVIRONMENT_FILE: &str = "environment.json";
 pub const RECORDS_FILE: &str = "records.jsonl";
 /// Local token counts, one line for each record.
 pub const TOKEN_COUNTS_FILE: &str = "token_counts.jsonl";
+/// How prompts were put into blocks.
+pub const PROMPTS_FILE: &str = "prompts.json";
+/// The blocks of prompts and answers, one line for each record.
+pub const PROMPT_BLOCKS_FILE: &str = "prompt_blocks.jsonl";
 /// Samples of the server's metrics.
 pub const SERVER_METRICS_FILE: &str = "server_metrics.jsonl";
 /// What became of the conversations.

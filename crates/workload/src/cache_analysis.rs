@@ -56,9 +56,6 @@ pub fn analyze_cache(blocks: &PromptBlocks, analysis: &CacheAnalysis<'_>) -> Cac
             S3Fifo::new(capacity, S3FifoOptions::default()),
         ),
     });
-    let needed = SHARES.into_iter().filter_map(|share| {
-        Some(NeededCapacity { share, size: size(found.curve.capacity_for(share)?) })
-    });
     let has_times = blocks.order == RequestOrder::SentTime;
     CacheReport {
         schema_version: CACHE_REPORT_SCHEMA_VERSION,
@@ -77,12 +74,21 @@ pub fn analyze_cache(blocks: &PromptBlocks, analysis: &CacheAnalysis<'_>) -> Cac
         ideal_tokens: sum(|request| request.ideal_tokens),
         own_history_tokens: sum(|request| request.own_tokens),
         cross_conversation_tokens: sum(RequestReuse::cross_tokens),
-        needed: needed.collect(),
+        needed: needed_capacities(&found.curve, size),
         caches: caches.collect(),
         tiers: tiers(&requests, block_tokens, analysis),
         curve: curve(&found.curve, block_tokens, size),
         turns: turns(&requests, &found.requests, size),
     }
+}
+
+/// The least LRU cache for each of the shares that are told.
+pub(crate) fn needed_capacities(
+    curve: &MissCurve,
+    size: impl Fn(u64) -> CacheSize,
+) -> Vec<NeededCapacity> {
+    let needed = |share| Some(NeededCapacity { share, size: size(curve.capacity_for(share)?) });
+    SHARES.into_iter().filter_map(needed).collect()
 }
 
 fn alone(requests: &[CacheRequest<'_>], block_tokens: u32, mut cache: impl EvictionPolicy) -> u64 {

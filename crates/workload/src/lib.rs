@@ -34,6 +34,7 @@ mod json_file;
 mod message_text;
 mod number;
 mod prompts;
+mod run_reuse;
 mod sharegpt;
 mod stats;
 mod token_counts;
@@ -61,6 +62,7 @@ pub use prompts::{
     BlockOptions, BlocksOfRun, PromptBlocks, PromptSource, RequestBlocks, RunBlocks, SentOptions,
     SentPrompts,
 };
+pub use run_reuse::run_reuse;
 pub use sharegpt::{ConversationTable, Converted, Dump, MergedDump, ReferenceRules};
 pub use stats::conversation_stats;
 pub use token_counts::{CountOptions, TokenCounter, message_tokens, server_counted};

@@ -1,6 +1,7 @@
 //! One table with every number that turnbench shows. Headings, tool tips and `docs/metrics.md`
 //! are made from it.
 
+mod cache;
 mod printed;
 mod reference;
 mod request;
@@ -10,7 +11,7 @@ pub(crate) use printed::{PRINTED, Printed};
 
 /// Every definition, in the order in which they are documented.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    [reference::DEFINITIONS, request::DEFINITIONS, run::DEFINITIONS].into_iter().flatten()
+    [reference::DEFINITIONS, request::DEFINITIONS, cache::DEFINITIONS, run::DEFINITIONS].into_iter().flatten()
 }
 
 /// What one number is.
@@ -41,6 +42,8 @@ pub enum Source {
     Tokens,
     /// What was sent, received and counted by the client.
     Client,
+    /// The prompts, made anew after the run, and the cache that is replayed with them.
+    Prompts,
 }
 
 impl Source {
@@ -51,6 +54,7 @@ impl Source {
             Self::Usage => "server usage",
             Self::Tokens => "token counts",
             Self::Client => "client counts",
+            Self::Prompts => "prompts made anew",
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use turnbench_model::{Phase, Plan, RequestRecord, ServerFigures, TokenCounts};
+use turnbench_model::{Phase, Plan, RequestRecord, TokenCounts};
 
 use super::counts::CountsBuilder;
 use super::throughput::Span;
@@ -10,11 +10,12 @@ use super::{
     CacheTotals, Headline, REPORT_SCHEMA_VERSION, RunReport, ServerReport, TtftCorrection,
     TurnSummary,
 };
+use crate::ledger::{CacheLedger, LedgerSources};
 use crate::row::gaps;
 use crate::verdict::Evidence;
 use crate::{
     Describe, Environment, MetricDescribe, NanosSamples, PercentileInterval, RequestRow,
-    RowOptions, RunFacts, SummaryOptions, Throughput, Verdict, percents_for, summarize,
+    RowOptions, RunFacts, RunReuse, SummaryOptions, Throughput, Verdict, percents_for, summarize,
 };
 
 /// Builds a report from records that come one by one, in order of arrival, and are not kept: what
@@ -25,12 +26,16 @@ pub struct ReportBuilder<'a> {
     plan: &'a Plan,
     options: RowOptions,
     rows: Vec<RequestRow>,
+    /// Place of each row's record among all records.
+    row_records: Vec<u32>,
+    records: u32,
     texts: SharedTexts,
     counts: CountsBuilder,
     span: Span,
     gaps: NanosSamples,
     trust: TrustBuilder,
     server: Option<ServerReport>,
+    reuse: Option<RunReuse>,
 }
 
 impl<'a> ReportBuilder<'a> {
@@ -40,18 +45,23 @@ impl<'a> ReportBuilder<'a> {
             plan,
             options: RowOptions::of(plan),
             rows: Vec::new(),
+            row_records: Vec::new(),
+            records: 0,
             texts: SharedTexts::default(),
             counts: CountsBuilder::default(),
             span: Span::default(),
             gaps: NanosSamples::default(),
             trust: TrustBuilder::default(),
             server: None,
+            reuse: None,
         }
     }
 
     /// Adds an attempt, and its local token counts; the default ones mean "no tokenizer".
     pub fn add(&mut self, record: &RequestRecord, tokens: &TokenCounts) {
         self.counts.add(record);
+        let place = self.records;
+        self.records += 1;
         if record.phase != Phase::Main {
             return;
         }
@@ -63,12 +73,24 @@ impl<'a> ReportBuilder<'a> {
         if let Some(mut row) = RequestRow::from_record(record, tokens, self.options) {
             self.texts.share(&mut row, record.conversation);
             self.rows.push(row);
+            self.row_records.push(place);
         }
     }
 
     /// Takes what the server said of itself; without it the report says that it was not asked.
-    pub fn observed(&mut self, figures: ServerFigures) {
-        self.server = Some(ServerReport::of(figures));
+    pub fn observed(&mut self, server: ServerReport) {
+        self.server = Some(server);
+    }
+
+    /// Takes what of each prompt was there to be reused, once all records are added; without it there is
+    /// no ideal.
+    pub fn reusable(&mut self, reuse: RunReuse) {
+        for (row, &record) in self.rows.iter_mut().zip(&self.row_records) {
+            if let Some(Some(tokens)) = reuse.requests.get(record as usize) {
+                row.reusable(tokens);
+            }
+        }
+        self.reuse = Some(reuse);
     }
 
     /// The rows of the completed requests of the run proper (no warm-up step), in order of arrival.
@@ -103,6 +125,12 @@ impl<'a> ReportBuilder<'a> {
             response_is_of_unshared: unshared.is_some() && client.shared_first_tokens > 0,
             itl_p50_ms: median("itl_ms"),
         });
+        let ledger = CacheLedger::of(&LedgerSources {
+            rows,
+            reuse: self.reuse.as_ref(),
+            server: self.server.as_ref(),
+            counts: &counts,
+        });
         RunReport {
             schema_version: REPORT_SCHEMA_VERSION,
             plan: self.plan.clone(),
@@ -117,6 +145,7 @@ impl<'a> ReportBuilder<'a> {
             later_turns: TurnSummary::of_later(rows),
             cache: CacheTotals::of(rows),
             server: self.server.clone(),
+            ledger,
             client,
             verdict,
         }
@@ -144,7 +173,7 @@ impl<'a> ReportBuilder<'a> {
 type RowValue = fn(&RequestRow) -> Option<f64>;
 
 /// Metrics with one sample for each completed request.
-const ROW_METRICS: [(&str, RowValue); 21] = [
+const ROW_METRICS: [(&str, RowValue); 24] = [
     ("ttft_ms", |row| row.ttft_ms),
     ("ttft_raw_ms", |row| row.ttft_raw_ms),
     ("ttft_intended_ms", |row| row.ttft_intended_ms),
@@ -166,6 +195,9 @@ const ROW_METRICS: [(&str, RowValue); 21] = [
     ("completion_tokens", |row| as_f64(row.completion_tokens)),
     ("cached_tokens", |row| as_f64(row.cached_tokens)),
     ("reasoning_tokens", |row| as_f64(row.reasoning_tokens)),
+    ("ideal_tokens", |row| row.ideal_tokens.map(f64::from)),
+    ("own_history_tokens", |row| row.own_history_tokens.map(f64::from)),
+    ("needed_cache_tokens", |row| row.needed_cache_tokens.map(f64::from)),
 ];
 
 fn as_f64(count: Option<u64>) -> Option<f64> {

@@ -24,7 +24,7 @@ pub use throughput::Throughput;
 pub use trust::ClientTrust;
 pub use turns::TurnSummary;
 
-use crate::{Describe, Environment, MetricDescribe, PercentileInterval, Summary, Verdict};
+use crate::{CacheLedger, Describe, Environment, MetricDescribe, PercentileInterval, Summary, Verdict};
 
 /// Version of the report's serialised form.
 pub const REPORT_SCHEMA_VERSION: u32 = 1;
@@ -61,6 +61,9 @@ pub struct RunReport {
     /// What the server said of itself; `None`: it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerReport>,
+    /// What the cache did, and what it could have done.
+    #[serde(default)]
+    pub ledger: CacheLedger,
     /// What the client itself may have added.
     pub client: ClientTrust,
     /// How far the numbers can be trusted, and why not further.

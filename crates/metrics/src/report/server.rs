@@ -94,6 +94,29 @@ impl ServerReport {
         }
     }
 
+    /// Tokens of a block of the device's cache.
+    pub fn block_tokens(&self) -> Option<u32> {
+        self.gauge(Figure::KvBlockSize).map(|tokens| tokens as u32)
+    }
+
+    /// Tokens that the device's cache holds; of several engines, all of them together.
+    pub fn device_capacity_tokens(&self) -> Option<u64> {
+        let blocks = || {
+            let blocks = self.gauge(Figure::KvCapacityBlocks)?;
+            let dialect = &self.figures.reading(Figure::KvCapacityBlocks)?.dialect;
+            // vLLM counts one block that never holds anything (V1, BlockPool's null block).
+            let unused = if dialect == "vllm" { 1.0 } else { 0.0 };
+            Some((blocks - unused) * self.gauge(Figure::KvBlockSize)?)
+        };
+        self.gauge(Figure::KvCapacityTokens).or_else(blocks).map(|tokens| tokens as u64)
+    }
+
+    /// A gauge that stays as it is.
+    fn gauge(&self, figure: Figure) -> Option<f64> {
+        let reading = self.figures.reading(figure)?;
+        reading.after.or(reading.before).filter(|value| *value > 0.0)
+    }
+
     /// Whether any page of any source had a name that is known.
     pub fn is_reported(&self) -> bool {
         !self.figures.readings.is_empty()

@@ -83,6 +83,8 @@ pub enum TokenBasis {
         /// Conversations that the template rejects; their messages stand one after another.
         rejected_conversations: u64,
     },
+    /// The server's own `/tokenize`, for the messages.
+    Server,
     /// The trace: lengths as recorded, and the names of the prompts' blocks.
     BlockNames,
     /// The data set: lengths as recorded; what prompts share is not known.

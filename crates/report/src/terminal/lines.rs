@@ -2,24 +2,13 @@
 
 use std::fmt::Write;
 
+pub(super) use turnbench_metrics::grouped;
+
 /// Columns where nothing tells how many there are, and the narrowest that tables are made for.
 pub(super) const WIDTH: usize = 80;
 
 /// Columns between which prose adapts: longer lines are hard to read, shorter ones fall apart.
 const PROSE_WIDTHS: (usize, usize) = (40, 100);
-
-/// A number with a comma every three digits.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// Milliseconds with about three significant digits; `-` when not known.
 pub(super) fn millis(value: Option<f64>) -> String {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::builder::Resettable;
 use clap::{Args, Command, FromArgMatches, ValueEnum};
 
-use super::{DataSetArgs, EXIT_CODES, MetricsArgs, ServerArgs, TokenizerArgs, number};
+use super::{DataSetArgs, EXIT_CODES, LedgerArgs, MetricsArgs, ServerArgs, TokenizerArgs, number};
 
 /// A command line that works beside `turnbench serve --served-model-name sim`.
 const EXAMPLE: &str = "Example:\n  turnbench run -m builtin:o200k_base --served-model-name sim \\\n    \
@@ -210,6 +210,9 @@ pub(crate) struct RunArgs {
     /// Reproduce a reference program's request sequence exactly
     #[arg(long, value_enum, value_name = "PROGRAM", help_heading = "Request")]
     pub compat: Option<CompatArg>,
+
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
 
     /// Write the conversations as they were sent: with the server's answers
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]

@@ -9,6 +9,7 @@ mod environment;
 mod file_limit;
 mod generate;
 mod inspect;
+mod kv_bytes;
 mod output;
 mod reading;
 mod report;

@@ -1,12 +1,14 @@
-use turnbench_metrics::{Environment, ReportBuilder, RunFacts};
+use turnbench_metrics::{Environment, PromptFacts, ReportBuilder, RunFacts, ServerReport};
 use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, ServerFigures, TokenCounts, TokenizerSource};
 use turnbench_observe::FiguresBuilder;
 use turnbench_rundir::{
     BadLines, ENVIRONMENT_FILE, Line, MetricsReader, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE,
-    RunDir, RunDirError, SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
+    PROMPT_BLOCKS_FILE, PROMPTS_FILE, RunDir, RunDirError, SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
 };
+use turnbench_workload::{BlocksOfRun, RunBlocks};
 
 use super::conversations::ConversationTally;
+use super::run::{read_blocks, take_in};
 use super::{output, show};
 use crate::args::{OutputFormat, ReportArgs};
 use crate::exit::{Exit, ExitCode, WithExitCode};
@@ -42,9 +44,11 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
         ..RunFacts::default()
     });
     facts.between_turns |= args.verbose;
-    if plan.metrics.is_some() {
-        read.builder.observed(figures(&run_dir).or_usage()?);
-    }
+    let server = match plan.metrics {
+        Some(_) => Some(ServerReport::of(figures(&run_dir).or_usage()?)),
+        None => None,
+    };
+    take_in(&mut read.builder, server, read.prompts.take(), &plan);
     let report = read.builder.report(&environment, &facts);
     match args.format {
         OutputFormat::Json => output::print(&show::json(&report)?)?,
@@ -81,6 +85,8 @@ enum TokenCountsUse {
 struct Read<'a> {
     builder: ReportBuilder<'a>,
     conversations: ConversationTally,
+    /// The blocks of its prompts; `None` where the run left none.
+    prompts: Option<(BlocksOfRun, PromptFacts)>,
     records_count: u64,
     /// Records that have local token counts.
     counted: u64,
@@ -96,9 +102,14 @@ impl<'a> Read<'a> {
     ) -> Result<Self, RunDirError> {
         let mut records = run_dir.read_lines(RECORDS_FILE)?;
         let mut counts = run_dir.read_lines(TOKEN_COUNTS_FILE)?;
+        let facts: Option<PromptFacts> = run_dir.read_json(PROMPTS_FILE)?;
+        let facts = facts.filter(|_| use_of_counts == TokenCountsUse::LineByLine);
+        let mut block_lines = run_dir.read_lines(PROMPT_BLOCKS_FILE)?;
+        let mut blocks = RunBlocks::default();
         let mut read = Self {
             builder: ReportBuilder::new(plan),
             conversations: ConversationTally::default(),
+            prompts: None,
             records_count: 0,
             counted: 0,
             is_cut: false,
@@ -117,10 +128,17 @@ impl<'a> Read<'a> {
                 }
                 Some(Line::Bad) | None => TokenCounts::default(),
             };
+            if let Some(facts) = &facts {
+                let sent = read_blocks(block_lines.read()?);
+                blocks.add(&record, sent.as_ref(), facts.block_tokens);
+            }
             read.records_count += 1;
             read.conversations.add(&record);
             read.builder.add(&record, &tokens);
         }
+        read.prompts = facts.map(|facts| {
+            (blocks.finish(facts.basis.clone(), facts.block_tokens), facts)
+        });
         read.is_cut = records.is_cut();
         read.bad_lines = records.bad_lines();
         Ok(read)

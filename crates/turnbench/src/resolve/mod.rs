@@ -3,6 +3,7 @@
 
 mod client;
 mod data_set;
+mod ledger;
 mod load;
 mod metrics;
 mod output;
@@ -12,6 +13,7 @@ mod warmup;
 
 pub(crate) use client::{check_threads, client_plan};
 pub(crate) use data_set::{DataSetChoice, data_set_choice, format};
+pub(crate) use ledger::ledger_plan;
 pub(crate) use load::load_plan;
 pub(crate) use metrics::metrics_plan;
 pub(crate) use output::{OutputFiles, RunDirPlace, check_writable, run_dir_place};

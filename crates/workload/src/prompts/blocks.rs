@@ -50,6 +50,8 @@ pub struct RequestBlocks {
     pub turn: u32,
     /// Tokens of its prompt.
     pub prompt_tokens: u64,
+    /// Tokens of it that its conversation's last request had left; known of runs only, else 0.
+    pub continued_tokens: u64,
     pub(super) sequence: usize,
     pub(super) prompt_blocks: usize,
     pub(super) left_blocks: usize,
@@ -134,6 +136,7 @@ impl PromptBlocks {
                 conversation: sample.conversation,
                 turn: sample.turn,
                 prompt_tokens: lengths.prompt,
+                continued_tokens: 0,
                 sequence,
                 prompt_blocks: full(lengths.prompt),
                 left_blocks: full(left),

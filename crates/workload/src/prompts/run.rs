@@ -13,8 +13,16 @@ pub struct RunBlocks {
     of_record: Vec<Option<usize>>,
     unknown: u64,
     sequences: Vec<Vec<u64>>,
-    /// The last sequence of each conversation.
-    last: BTreeMap<u32, usize>,
+    /// The last attempt of each conversation.
+    last: BTreeMap<u32, Last>,
+}
+
+/// What a conversation's last attempt left.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    sequence: usize,
+    blocks: usize,
+    tokens: u64,
 }
 
 /// The requests of a run.
@@ -35,7 +43,12 @@ impl RunBlocks {
             self.of_record.push(None);
             return;
         };
+        let before = self.last.get(&record.conversation).copied();
         let left = self.sequence(record.conversation, sent_blocks);
+        let continued_tokens = match before {
+            Some(before) if before.blocks as u64 == sent_blocks.kept => before.tokens,
+            Some(_) | None => 0,
+        };
         // What the server never answered to it may never have computed.
         let first_token = stamps.first_token.map(|stamp| stamp.at_ns);
         let end = stamps.end.map(|stamp| stamp.at_ns);
@@ -50,9 +63,10 @@ impl RunBlocks {
             conversation: record.conversation,
             turn: record.turn,
             prompt_tokens: sent_blocks.prompt_tokens,
-            sequence: left.0,
-            prompt_blocks: usize::try_from(prompt_blocks).unwrap_or(usize::MAX).min(left.1),
-            left_blocks: left.1,
+            continued_tokens: continued_tokens.min(sent_blocks.prompt_tokens),
+            sequence: left.sequence,
+            prompt_blocks: usize::try_from(prompt_blocks).unwrap_or(usize::MAX).min(left.blocks),
+            left_blocks: left.blocks,
             sent,
             prefill: prefilled.since(sent),
             latency: end.unwrap_or(prefilled).since(sent),
@@ -74,27 +88,24 @@ impl RunBlocks {
         BlocksOfRun { blocks, of_record: self.of_record }
     }
 
-    /// The sequence that begins with all blocks of the attempt, and how many those are. Most attempts go
-    /// on where the conversation's last one ended.
-    fn sequence(&mut self, conversation: u32, sent: &SentBlocks) -> (usize, usize) {
+    /// What the attempt leaves. Most attempts go on where the conversation's last one ended, and share
+    /// its sequence.
+    fn sequence(&mut self, conversation: u32, sent: &SentBlocks) -> Last {
         let kept = usize::try_from(sent.kept).unwrap_or(usize::MAX);
-        let last = self.last.get(&conversation).copied();
-        let place = match last {
-            Some(last) if self.sequences[last].len() == kept => last,
-            Some(last) => {
-                let mut names = self.sequences[last].clone();
-                names.truncate(kept);
+        let before = self.last.get(&conversation).map(|last| last.sequence);
+        let sequence = match before.filter(|&before| self.sequences[before].len() == kept) {
+            Some(before) => before,
+            None => {
+                let names = before.map_or(&[][..], |before| &self.sequences[before]);
+                let names = names[..kept.min(names.len())].to_vec();
                 self.sequences.push(names);
                 self.sequences.len() - 1
             }
-            None => {
-                self.sequences.push(Vec::new());
-                self.sequences.len() - 1
-            }
         };
-        self.last.insert(conversation, place);
-        let names = &mut self.sequences[place];
+        let names = &mut self.sequences[sequence];
         names.extend_from_slice(&sent.names);
-        (place, names.len())
+        let left = Last { sequence, blocks: names.len(), tokens: sent.left_tokens };
+        self.last.insert(conversation, left);
+        left
     }
 }

@@ -82,6 +82,7 @@ fn basis(report: &CacheReport) -> String {
         TokenBasis::Messages { tokenizer } => format!(
             "messages one after another without a chat template, tokens of {tokenizer}, in {blocks}"
         ),
+        TokenBasis::Server => format!("tokens as the server's /tokenize gives them, in {blocks}"),
         TokenBasis::BlockNames | TokenBasis::Lengths | TokenBasis::None => {
             format!("as the trace names their {blocks}")
         }

@@ -44,6 +44,7 @@ fn basis(report: &WorkloadReport) -> String {
                  concatenated messages"
             )
         }
+        TokenBasis::Server => "by the server's /tokenize".to_owned(),
         TokenBasis::BlockNames => {
             "as recorded; sharing from the trace's block names (there is no text)".to_owned()
         }

@@ -1,22 +1,20 @@
-use std::path::{Path, PathBuf};
-
-use turnbench_kvcache::{Inclusion, KvShape};
+use turnbench_kvcache::Inclusion;
 use turnbench_metrics::{CacheReport, RequestOrder};
 use turnbench_report::{cache_json, cache_text};
 use turnbench_workload::{BlockOptions, CacheAnalysis, PromptBlocks, analyze_cache};
 
 use crate::args::{AnalyzeArgs, AnalyzeFormat, InclusionArg, SizeArg};
+use crate::cmd::kv_bytes::kv_bytes_per_token;
 use crate::cmd::output;
+use crate::cmd::run::BLOCK_TOKENS;
 use crate::cmd::workload::{Progress, Workload};
 use crate::exit::{Exit, ExitCode, WithExitCode};
-
-/// Tokens of a block in vLLM, unless it is told otherwise.
-const BLOCK_TOKENS: u32 = 16;
 
 /// `turnbench cache analyze`: what a cache of any size could do for a workload.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Exit> {
     let workload = Workload::read(&args.workload)?;
-    let bytes = kv_bytes_per_token(args, &workload)?;
+    let directory = workload.tokenizer.as_ref().and_then(|loaded| loaded.directory.as_deref());
+    let bytes = kv_bytes_per_token(&args.kv_bytes, directory)?;
     let blocks = blocks(args, &workload)?;
     if blocks.requests.is_empty() && blocks.unknown_requests > 0 {
         return Err(Exit::usage(format!(
@@ -104,45 +102,6 @@ fn size_in_blocks(
         )));
     }
     Ok(blocks as u64)
-}
-
-/// As told, or from the model's config where there is one.
-fn kv_bytes_per_token(args: &AnalyzeArgs, workload: &Workload) -> Result<Option<f64>, Exit> {
-    if args.kv_bytes_per_token.is_some() {
-        return Ok(args.kv_bytes_per_token);
-    }
-    if let Some(path) = &args.model_config {
-        return of_config(path, args).map(Some).map_err(|why| {
-            Exit::usage(format!(
-                "--model-config is {}: {why}\nhint: it must be the config.json of a model, or \
-                 --kv-bytes-per-token tells the bytes",
-                path.display()
-            ))
-        });
-    }
-    let Some(path) = config_of_model(workload) else { return Ok(None) };
-    match of_config(&path, args) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(why) => {
-            output::warn(format!(
-                "{}: {why}; sizes are in tokens\nhint: --kv-bytes-per-token tells the bytes",
-                path.display()
-            ));
-            Ok(None)
-        }
-    }
-}
-
-fn config_of_model(workload: &Workload) -> Option<PathBuf> {
-    let directory = workload.tokenizer.as_ref()?.directory.as_ref()?;
-    Some(directory.join("config.json")).filter(|path| path.is_file())
-}
-
-fn of_config(path: &Path, args: &AnalyzeArgs) -> Result<f64, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let config = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let shape = KvShape::of_config(&config, args.kv_dtype).map_err(|error| error.to_string())?;
-    Ok(shape.bytes_per_token())
 }
 
 fn warn_of_no_effect(args: &AnalyzeArgs, blocks: &PromptBlocks) {

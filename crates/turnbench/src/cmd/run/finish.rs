@@ -1,7 +1,10 @@
 use turnbench_client::run::RunEnd;
-use turnbench_metrics::{ConversationCounts, RunFacts, RunReport};
-use turnbench_model::{Compat, FailureKind};
+use turnbench_metrics::{
+    ConversationCounts, PromptFacts, ReportBuilder, RunFacts, RunReport, ServerReport,
+};
+use turnbench_model::{Compat, FailureKind, Plan};
 use turnbench_report::StatsKeys;
+use turnbench_workload::{BlocksOfRun, run_reuse};
 use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir};
 
 use super::outputs::{stats_keys, write_conversations, write_statistics};
@@ -24,24 +27,22 @@ pub(crate) fn finish(
     let Replayed { end, mut recorded, observed } = replayed;
     let end = &end;
     let mut problems = Problems::default();
-    if let Some(error) = recorded.disk_error.take() {
-        problems.push(error);
-    }
+    problems.extend(recorded.disk_error.take());
     let facts = facts(args, prepared, end);
     if let Some(run_dir) = run_dir {
         problems.keep(run_dir.write_json(RUN_FACTS_FILE, &facts));
     }
     let is_own = stats_keys(prepared.plan.compat) == StatsKeys::All;
     let failed = prepared.outputs.failed_requests(is_own);
-    let beside = WrittenBeside { run_dir, failed: failed.as_deref() };
+    let server = observed.map(|observed| {
+        problems.extend(observed.disk_error);
+        ServerReport::of(observed.figures)
+    });
+    let beside =
+        WrittenBeside { run_dir, failed: failed.as_deref(), server: server.as_ref() };
     let mut tally = read_back(prepared, &mut recorded, beside)?;
     problems.append(tally.problems);
-    if let Some(observed) = observed {
-        if let Some(error) = observed.disk_error {
-            problems.push(error);
-        }
-        tally.builder.observed(observed.figures);
-    }
+    take_in(&mut tally.builder, server, tally.prompts, &prepared.plan);
     let report = tally.builder.report(&prepared.environment, &facts);
     if let Some(run_dir) = run_dir {
         problems.keep(run_dir.write_json(REPORT_FILE, &report));
@@ -59,6 +60,23 @@ pub(crate) fn finish(
     let is_whole = problems.is_empty() && end.shards_panicked == 0;
     let code = if is_whole { exit_code(&report) } else { ExitCode::Internal };
     Ok(Finished { report, code, run_dir: run_dir.map(|run_dir| run_dir.path().to_owned()) })
+}
+
+/// Gives a report what the records do not tell: the server's own account, and what of the prompts there
+/// was to be reused.
+pub(crate) fn take_in(
+    builder: &mut ReportBuilder<'_>,
+    server: Option<ServerReport>,
+    prompts: Option<(BlocksOfRun, PromptFacts)>,
+    plan: &Plan,
+) {
+    let capacity = server.as_ref().and_then(ServerReport::device_capacity_tokens);
+    if let Some(server) = server {
+        builder.observed(server);
+    }
+    if let Some((blocks, facts)) = prompts {
+        builder.reusable(run_reuse(&blocks, facts, capacity, plan.ledger.kv_bytes_per_token));
+    }
 }
 
 /// What the records do not tell.

@@ -5,13 +5,15 @@ use turnbench_client::http1::ChatHeaders;
 use turnbench_client::{BasePath, Connector, Endpoint, TlsOptions};
 use turnbench_metrics::Environment;
 use turnbench_model::{
-    Clock, Compat, Conversation, MonotonicClock, PLAN_SCHEMA_VERSION, Plan, Tokenizer,
-    TokenizerSource, WorkloadPlan,
+    ChatTemplate, Clock, Compat, Conversation, LedgerPlan, MonotonicClock, PLAN_SCHEMA_VERSION,
+    Plan, Tokenizer, TokenizerSource, WorkloadPlan,
 };
+use turnbench_workload::Loaded;
 
 use super::server::{self, ServerAccess};
 use super::workload::{Opened, answer_tokens};
-use crate::args::{CompatArg, RunArgs};
+use crate::args::{CompatArg, PromptTokensArg, RunArgs};
+use crate::cmd::kv_bytes::kv_bytes_per_token;
 use crate::cmd::{environment, file_limit, output, selfcheck, tokenizer};
 use crate::exit::{Exit, WithExitCode};
 use crate::resolve::{self, OutputFiles, RunDirPlace};
@@ -25,6 +27,8 @@ pub(crate) struct Prepared {
     /// Tokens of each turn's recorded answer; `None` where there is no answer or no tokenizer.
     pub answer_tokens: Vec<Vec<Option<u32>>>,
     pub tokenizer: Option<Arc<dyn Tokenizer>>,
+    /// The model's chat template, where its directory has one.
+    pub template: Option<Arc<dyn ChatTemplate>>,
     pub connector: Arc<Connector>,
     pub headers: ChatHeaders,
     pub outputs: OutputFiles,
@@ -59,17 +63,24 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     let choice = resolve::data_set_choice(&args.data_set, None, args.seed)?;
     let source = tokenizer::source(&args.tokenizer, &args.model)?;
     let access = ServerAccess { connector: &connector, headers: &headers };
-    let mut tokenizer = None;
+    let mut loaded = None;
     let opened = Opened::read(args, &choice, compat, || {
-        tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
-        Ok(tokenizer.clone())
+        loaded = load_tokenizer(&source, args, &access, &target.served_model_name)?;
+        Ok(loaded.as_ref().map(|loaded| Arc::clone(&loaded.tokenizer)))
     })?;
     let load = resolve::load_plan(args, compat, opened.conversations_count())?;
     file_limit::check(load.num_clients)?;
     let outputs = OutputFiles::check(args, now)?;
-    if tokenizer.is_none() {
-        tokenizer = load_tokenizer(&source, args, &access, &target.served_model_name)?;
+    if loaded.is_none() {
+        loaded = load_tokenizer(&source, args, &access, &target.served_model_name)?;
     }
+    let directory = loaded.as_ref().and_then(|loaded| loaded.directory.as_deref());
+    let kv_bytes_per_token = kv_bytes_per_token(&args.ledger.kv_bytes, directory)?;
+    let (tokenizer, template) = parts(loaded, args.ledger.prompt_tokens);
+    let ledger = LedgerPlan {
+        kv_bytes_per_token,
+        ..resolve::ledger_plan(&args.ledger, compat, &source, template.is_some())?
+    };
     let mut environment = environment::environment(clock.unix_ns() - clock.now().0);
     environment.capacity = selfcheck::capacity(&environment);
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
@@ -98,6 +109,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         request,
         client,
         metrics,
+        ledger,
         warmup_fractions,
     };
     let run_dir = resolve::run_dir_place(args.run_dir.as_deref(), &args.model, now);
@@ -107,6 +119,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         conversations: conversations.into(),
         answer_tokens,
         tokenizer,
+        template,
         connector,
         headers,
         outputs,
@@ -150,14 +163,33 @@ fn load_tokenizer(
     args: &RunArgs,
     access: &ServerAccess<'_>,
     served_model_name: &str,
-) -> Result<Option<Arc<dyn Tokenizer>>, Exit> {
+) -> Result<Option<Loaded>, Exit> {
     Ok(match source {
         TokenizerSource::None => None,
-        TokenizerSource::Server => Some(server::tokenizer(access, served_model_name)?),
+        TokenizerSource::Server => Some(Loaded {
+            tokenizer: server::tokenizer(access, served_model_name)?,
+            template: None,
+            template_error: None,
+            directory: None,
+        }),
         TokenizerSource::Directory(_) | TokenizerSource::Hub(_) | TokenizerSource::Builtin(_) => {
-            Some(tokenizer::load(source, args.tokenizer.decode_cleanup)?.tokenizer)
+            Some(tokenizer::load(source, args.tokenizer.decode_cleanup)?)
         }
     })
+}
+
+/// A tokenizer and its chat template. A template that is of no use is told of where it was to be used.
+fn parts(
+    loaded: Option<Loaded>,
+    prompt_tokens: PromptTokensArg,
+) -> (Option<Arc<dyn Tokenizer>>, Option<Arc<dyn ChatTemplate>>) {
+    let Some(loaded) = loaded else { return (None, None) };
+    if let Some(error) = loaded.template_error
+        && matches!(prompt_tokens, PromptTokensArg::Auto | PromptTokensArg::Template)
+    {
+        output::warn(format!("{error}; prompts are made without it"));
+    }
+    (Some(loaded.tokenizer), loaded.template)
 }
 
 fn warn_of_open_lengths(args: &RunArgs, has_tokenizer: bool) {

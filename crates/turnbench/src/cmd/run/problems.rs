@@ -20,6 +20,10 @@ impl Problems {
         self.0.push(problem);
     }
 
+    pub(crate) fn extend(&mut self, problem: Option<String>) {
+        self.0.extend(problem);
+    }
+
     pub(crate) fn append(&mut self, mut others: Self) {
         self.0.append(&mut others.0);
     }

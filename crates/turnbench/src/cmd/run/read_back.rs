@@ -1,13 +1,14 @@
 use std::path::Path;
 
 use anyhow::Context;
-use turnbench_metrics::{FailedRequest, ReportBuilder};
+use turnbench_metrics::{FailedRequest, PromptFacts, ReportBuilder, ServerReport};
 use turnbench_model::{RequestRecord, TokenCounts, TokenizerError};
 use turnbench_report::FailedRequestsJson;
 use turnbench_rundir::{JsonLines, Line, LinePlace, LinesWriter, RunDir, TOKEN_COUNTS_FILE};
-use turnbench_workload::{CountOptions, TokenCounter};
+use turnbench_workload::{BlocksOfRun, CountOptions, TokenCounter};
 
 use super::prepare::Prepared;
+use super::prompts::{self, PromptIds, PromptPass};
 use super::problems::{OutputInProgress, Problems, cannot_write, create};
 use super::recorder::Recorded;
 use crate::cmd::conversations::AnswerPlaces;
@@ -21,6 +22,8 @@ const BATCH_BYTES: u64 = 1 << 20;
 /// What a pass over the records leaves in memory.
 pub(crate) struct Tally<'a> {
     pub builder: ReportBuilder<'a>,
+    /// The blocks of its prompts, and how they were made; `None` where they are not known.
+    pub prompts: Option<(BlocksOfRun, PromptFacts)>,
     /// For `--output-file`; empty without it.
     pub answers: AnswerPlaces,
     pub problems: Problems,
@@ -33,6 +36,8 @@ pub(crate) struct WrittenBeside<'a> {
     pub run_dir: Option<&'a RunDir>,
     /// Where failed attempts go.
     pub failed: Option<&'a Path>,
+    /// What the server said of itself.
+    pub server: Option<&'a ServerReport>,
 }
 
 /// Reads the records back, batch by batch, counts their tokens, and takes in their numbers.
@@ -49,15 +54,16 @@ pub(crate) fn read_back<'a>(
         reasoning: prepared.plan.request.history_reasoning,
         only: recorded.usage_missing.take(),
     };
+    let ids = prompts::prompt_ids(prepared, recorded.sent_bytes);
     let counter = prepared
         .tokenizer
         .as_deref()
         .map(|tokenizer| TokenCounter::new(&prepared.conversations, tokenizer, options));
-    match pass(prepared, recorded, beside, counter) {
+    match pass(prepared, recorded, beside, counter, ids.as_ref()) {
         Err(error) if error.is::<TokenizerError>() => {
             output::warn(format!("answers cannot be tokenized: {error}"));
             beside.run_dir.map_or(Ok(()), |run_dir| run_dir.remove(TOKEN_COUNTS_FILE))?;
-            pass(prepared, recorded, beside, None)
+            pass(prepared, recorded, beside, None, ids.as_ref())
         }
         result => result,
     }
@@ -68,6 +74,7 @@ fn pass<'a>(
     recorded: &mut Recorded,
     beside: WrittenBeside<'_>,
     mut counter: Option<TokenCounter<'_>>,
+    ids: Option<&PromptIds>,
 ) -> anyhow::Result<Tally<'a>> {
     let mut builder = ReportBuilder::new(&prepared.plan);
     let (mut answers, mut problems) = (AnswerPlaces::default(), Problems::default());
@@ -82,6 +89,9 @@ fn pass<'a>(
             .map(|path| Ok::<_, anyhow::Error>((path, FailedRequestsJson::new(create(path)?)))),
         &mut problems,
     );
+    let mut prompts = ids.and_then(|ids| {
+        PromptPass::new(prepared, ids, beside.server, beside.run_dir, &mut problems)
+    });
     let mut lines = recorded.lines.read()?;
     let mut batch = Batch::default();
     while batch.read(&mut lines)? {
@@ -89,6 +99,9 @@ fn pass<'a>(
             Some(counter) => counter.count(&batch.records)?,
             None => vec![TokenCounts::default(); batch.records.len()],
         };
+        if let Some(prompts) = &mut prompts {
+            prompts.add(&batch.records, &mut problems);
+        }
         for ((record, place), counts) in batch.records.iter().zip(&batch.places).zip(&counts) {
             builder.add(record, counts);
             if prepared.outputs.conversations.is_some() {
@@ -109,7 +122,8 @@ fn pass<'a>(
     if let Some((path, list)) = failed_list.into_inner() {
         problems.keep(list.end().with_context(|| cannot_write(path)));
     }
-    Ok(Tally { builder, answers, problems })
+    let prompts = prompts.and_then(|prompts| prompts.finish(beside.run_dir, &mut problems));
+    Ok(Tally { builder, prompts, answers, problems })
 }
 
 /// Some of the records, and where they are.

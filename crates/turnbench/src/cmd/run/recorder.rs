@@ -17,6 +17,8 @@ pub(crate) struct Recorded {
     pub disk_error: Option<String>,
     /// As in [`Recorder`].
     pub usage_missing: Option<BTreeSet<u32>>,
+    /// Bytes of all requests.
+    pub sent_bytes: u64,
 }
 
 /// What is told of each record as it comes.
@@ -50,6 +52,7 @@ impl Recorder<'_> {
     /// record but those of its last milliseconds. What the disk refuses stays in memory.
     pub(crate) fn run(mut self, mut records: Records) -> Recorded {
         let mut warned = false;
+        let mut sent_bytes = 0;
         loop {
             let mut wrote = Ok(());
             let more = records.take(|record| {
@@ -57,6 +60,7 @@ impl Recorder<'_> {
                 if wrote.is_ok() {
                     wrote = pushed;
                 }
+                sent_bytes += record.request_bytes;
                 self.note(&record);
                 self.tell(&record);
             });
@@ -81,6 +85,7 @@ impl Recorder<'_> {
             lines,
             disk_error: disk_error.map(|error| crate::exit::describe(&error.into())),
             usage_missing: self.usage_missing,
+            sent_bytes,
         }
     }
 

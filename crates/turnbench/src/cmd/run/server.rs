@@ -3,7 +3,7 @@ use std::sync::Arc;
 use turnbench_client::http1::ChatHeaders;
 use turnbench_client::{ClientError, Connector, ServerTokenizer, server_info};
 use turnbench_metrics::{Environment, ServerModel};
-use turnbench_model::{Compat, Tokenizer};
+use turnbench_model::Compat;
 
 use crate::cmd::output;
 use crate::exit::{Exit, ExitCode};
@@ -62,11 +62,11 @@ pub(crate) fn ask(
 pub(crate) fn tokenizer(
     access: &ServerAccess<'_>,
     model: &str,
-) -> Result<Arc<dyn Tokenizer>, Exit> {
+) -> Result<Arc<ServerTokenizer>, Exit> {
     // Servers don't tell; only drawing ids at random would need to know.
     let vocab_size = u32::MAX;
     ServerTokenizer::new(Arc::clone(access.connector), access.headers, model, vocab_size)
-        .map(|tokenizer| Arc::new(tokenizer) as Arc<dyn Tokenizer>)
+        .map(Arc::new)
         .map_err(unreachable)
 }
 

@@ -1,0 +1,77 @@
+use super::{Definition, Group, Source, define};
+
+/// What is known of a request's prompt and the caches it could come from.
+pub(super) const DEFINITIONS: &[Definition] = &[
+    define(
+        "cached_device_tokens",
+        "tokens",
+        "Cached on the device",
+        Source::Usage,
+        Group::Request,
+        "of the cached tokens, those in the device's own memory, where the server's answers tell (SGLang, on `return_cached_tokens_details`)",
+    ),
+    define(
+        "cached_host_tokens",
+        "tokens",
+        "Cached on the host",
+        Source::Usage,
+        Group::Request,
+        "of the cached tokens, those in the host's memory, where the server's answers tell",
+    ),
+    define(
+        "cached_storage_tokens",
+        "tokens",
+        "Cached in storage",
+        Source::Usage,
+        Group::Request,
+        "of the cached tokens, those in the storage behind it, where the server's answers tell",
+    ),
+    define(
+        "rendered_prompt_tokens",
+        "tokens",
+        "Prompt, made anew",
+        Source::Prompts,
+        Group::Request,
+        "tokens of the prompt, made anew after the run from the messages that were sent: by the chat template and tokenizer, by the server's `/tokenize`, or, without either, of the messages one after another; the ledger says which",
+    ),
+    define(
+        "ideal_tokens",
+        "tokens",
+        "Ideal",
+        Source::Prompts,
+        Group::Request,
+        "tokens of the prompt that an endless cache would have served: full blocks that any earlier request of the run (the warm-up included) had left before this one was sent. A prompt's blocks exist from its first token on, its answer's from its end on; one token of a prompt is computed in any case",
+    ),
+    define(
+        "own_history_tokens",
+        "tokens",
+        "Own history",
+        Source::Prompts,
+        Group::Request,
+        "`ideal_tokens` from the same conversation's earlier requests alone",
+    ),
+    define(
+        "lru_tokens",
+        "tokens",
+        "LRU",
+        Source::Prompts,
+        Group::Request,
+        "what an LRU cache of the device's size, as the server reports it, would have served of the ideal; absent where that size is not known",
+    ),
+    define(
+        "needed_cache_tokens",
+        "tokens",
+        "Needed cache",
+        Source::Prompts,
+        Group::Request,
+        "the least LRU cache that serves all of `ideal_tokens`: tokens used since its least recently used block was (the reuse distance). Absent without an ideal",
+    ),
+    define(
+        "rounded_tokens",
+        "tokens",
+        "Rounding",
+        Source::Prompts,
+        Group::Request,
+        "tokens that the conversation's last request had left and this prompt begins with, beyond `ideal_tokens`: they fill no block, or are the prompt's last",
+    ),
+];

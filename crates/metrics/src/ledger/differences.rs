@@ -1,0 +1,309 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use turnbench_model::FigureFlag;
+
+use super::{CacheLedger, LedgerSources};
+use crate::{RequestRow, ServerReport, TokenBasis, grouped};
+
+/// Two sources that tell of the same tokens, and what to make of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// What is compared.
+    pub id: DifferenceId,
+    /// What the first source says, in tokens.
+    pub one_tokens: f64,
+    /// What the second source says, in tokens.
+    pub other_tokens: f64,
+    /// Whether they agree.
+    pub finding: Finding,
+    /// Why they may differ, or what follows.
+    pub explanation: String,
+}
+
+/// What is compared with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceId {
+    /// Prompt tokens in the answers' usage; prompts made anew here.
+    PromptLength,
+    /// Prompt tokens in the answers' usage; the server's counter.
+    PromptCounter,
+    /// Cached tokens in the answers' usage; the server's counter.
+    CachedCounter,
+    /// The same of the device alone.
+    DeviceCounter,
+    /// The same of the host's memory.
+    HostCounter,
+    /// The same of everything behind it.
+    StorageCounter,
+    /// The ideal; cached tokens in the answers' usage beyond it.
+    BeyondIdeal,
+}
+
+impl DifferenceId {
+    /// What is compared, in words.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::PromptLength => "prompt tokens: answers, made anew",
+            Self::PromptCounter => "prompt tokens: answers, counter",
+            Self::CachedCounter => "cached tokens: answers, counter",
+            Self::DeviceCounter => "from the device: answers, counter",
+            Self::HostCounter => "from the host: answers, counter",
+            Self::StorageCounter => "from storage: answers, counter",
+            Self::BeyondIdeal => "cached tokens: the ideal, answers",
+        }
+    }
+}
+
+/// What came of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// Both say the same.
+    Agree,
+    /// They differ for a reason that is known, or for one that fits.
+    Explained,
+    /// They differ, and nothing here explains it.
+    Unexplained,
+}
+
+use DifferenceId::{
+    BeyondIdeal, CachedCounter, DeviceCounter, HostCounter, PromptCounter, PromptLength,
+    StorageCounter,
+};
+use Finding::{Agree, Explained, Unexplained};
+
+/// Counts of tokens that are the same.
+fn is_same(one: f64, other: f64) -> bool {
+    (one - other).abs() < 0.5
+}
+
+fn tokens(count: f64) -> String {
+    grouped(count.abs().round() as u64)
+}
+
+/// Every comparison for which there are two sources.
+pub(super) fn all(ledger: &CacheLedger, sources: &LedgerSources<'_>) -> Vec<Difference> {
+    let mut found = Vec::new();
+    found.extend(prompt_length(ledger, sources.rows));
+    if let Some(server) = sources.server {
+        let counters = Counters { ledger, server, sources };
+        found.extend(counters.prompts());
+        found.extend(counters.cached());
+        found.extend(counters.tiers());
+    }
+    found.extend(beyond_ideal(ledger, sources.rows));
+    found
+}
+
+fn prompt_length(ledger: &CacheLedger, rows: &[RequestRow]) -> Option<Difference> {
+    let basis = &ledger.prompts.as_ref()?.basis;
+    let both = rows.iter().filter_map(|row| {
+        Some((row.prompt_tokens? as f64, f64::from(row.rendered_prompt_tokens?)))
+    });
+    let both: Vec<(f64, f64)> = both.collect();
+    let (one, other) = both.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let mut apart: Vec<f64> =
+        both.iter().map(|(one, other)| one - other).filter(|apart| *apart != 0.0).collect();
+    apart.sort_unstable_by(f64::total_cmp);
+    let Some(&median) = apart.get(apart.len() / 2) else {
+        return (!both.is_empty()).then(|| Difference {
+            id: PromptLength,
+            one_tokens: one,
+            other_tokens: other,
+            finding: Agree,
+            explanation: "every prompt is of the length that the server counted".to_owned(),
+        });
+    };
+    let how = format!(
+        "{} of {} prompts differ, by {}{} tokens (median)",
+        grouped(apart.len() as u64),
+        grouped(both.len() as u64),
+        if median < 0.0 { "-" } else { "" },
+        tokens(median)
+    );
+    let (finding, why) = match basis {
+        TokenBasis::Messages { .. } => (
+            Explained,
+            "the server's chat template is not in them: block boundaries, and with them the ideal, are \
+             about right only; a --tokenizer with a chat template, or --prompt-tokens server, makes \
+             them exact",
+        ),
+        TokenBasis::ChatTemplate { .. } if median == 1.0 && apart.len() == both.len() => {
+            (Explained, "one token each is what a tokenizer puts at the beginning of a prompt (BOS)")
+        }
+        TokenBasis::ChatTemplate { .. } => (
+            Unexplained,
+            "the server renders messages in another way than this tokenizer's chat template; the ideal \
+             is about right only (--prompt-tokens server asks the server)",
+        ),
+        TokenBasis::Server | TokenBasis::BlockNames | TokenBasis::Lengths | TokenBasis::None => {
+            (Unexplained, "the server's /tokenize gives other prompts than those it answers to")
+        }
+    };
+    let explanation = format!("{how}: {why}");
+    Some(Difference { id: PromptLength, one_tokens: one, other_tokens: other, finding, explanation })
+}
+
+/// Answers against counters.
+struct Counters<'a> {
+    ledger: &'a CacheLedger,
+    server: &'a ServerReport,
+    sources: &'a LedgerSources<'a>,
+}
+
+impl Counters<'_> {
+    /// Attempts that the server may have counted and that are in no sum over completed requests.
+    fn other_attempts(&self) -> u64 {
+        let requests = &self.sources.counts.requests;
+        requests.attempts.saturating_sub(requests.completed)
+    }
+
+    fn was_restarted(&self) -> bool {
+        self.server.figures.readings.iter().any(|reading| reading.has(FigureFlag::Restarted))
+    }
+
+    /// All completed requests' prompts as reported; `None` unless every one reported its own.
+    fn answered_prompts(&self) -> Option<f64> {
+        let rows = self.sources.rows.iter();
+        rows.map(|row| row.prompt_tokens.map(|tokens| tokens as f64)).sum()
+    }
+
+    fn answered_cached(&self) -> Option<f64> {
+        let reported = &self.ledger.total.reported;
+        let is_whole = reported.reporting_requests == reported.requests;
+        reported.cached_tokens.filter(|_| is_whole).map(|tokens| tokens as f64)
+    }
+
+    fn prompts(&self) -> Option<Difference> {
+        let (one, other) = (self.answered_prompts()?, self.server.prompt_tokens?);
+        let (finding, explanation) = self.prompts_finding(one, other);
+        Some(Difference {
+            id: PromptCounter,
+            one_tokens: one,
+            other_tokens: other,
+            finding,
+            explanation,
+        })
+    }
+
+    fn prompts_finding(&self, one: f64, other: f64) -> (Finding, String) {
+        let others = self.other_attempts();
+        let longest = self.sources.rows.iter().filter_map(|row| row.prompt_tokens).max();
+        let longest = longest.unwrap_or(0) as f64;
+        if is_same(one, other) {
+            (Agree, "the server took up what this run sent and nothing else".to_owned())
+        } else if self.was_restarted() {
+            (Explained, "the server was started anew during the run".to_owned())
+        } else if other > one && others > 0 && other - one <= others as f64 * longest {
+            let what = format!(
+                "{} attempts that failed or were cut off may be in the counter",
+                grouped(others)
+            );
+            (Explained, what)
+        } else if other > one {
+            let what = format!(
+                "the server took up {} tokens that this run did not send: it had other clients",
+                tokens(other - one)
+            );
+            (Explained, what)
+        } else {
+            (Unexplained, FEWER.to_owned())
+        }
+    }
+
+    /// Other clients' prompt tokens, as far as the counters tell; 0 where they agree.
+    fn foreign_tokens(&self) -> Option<f64> {
+        let (one, other) = (self.answered_prompts()?, self.server.prompt_tokens?);
+        Some(if is_same(one, other) { 0.0 } else { other - one })
+    }
+
+    fn cached(&self) -> Option<Difference> {
+        self.counted(CachedCounter, self.answered_cached()?, self.server.cached_tokens?)
+    }
+
+    fn tiers(&self) -> impl Iterator<Item = Difference> {
+        let by_answers = &self.ledger.total.cached_by_tier;
+        let counted = |names: &[&str]| {
+            let of_tiers = self.server.tiers.iter().filter(|tier| names.contains(&&*tier.tier));
+            let parts: Vec<f64> = of_tiers.filter_map(|tier| tier.tokens).collect();
+            (!parts.is_empty()).then(|| parts.iter().sum::<f64>())
+        };
+        let compared = [
+            (DeviceCounter, by_answers.device, counted(&["device"])),
+            (HostCounter, by_answers.host, counted(&["host"])),
+            (StorageCounter, by_answers.storage, counted(&["disk", "peer", "unspecified"])),
+        ];
+        compared.into_iter().filter_map(|(id, one, other)| {
+            self.answered_cached()?;
+            self.counted(id, one? as f64, other?)
+        })
+    }
+
+    /// What answers say was cached against what a counter says was.
+    fn counted(&self, id: DifferenceId, one: f64, other: f64) -> Option<Difference> {
+        let foreign = self.foreign_tokens();
+        let (finding, explanation) = if is_same(one, other) {
+            (Agree, "answers and counter say the same".to_owned())
+        } else if self.was_restarted() {
+            (Explained, "the server was started anew during the run".to_owned())
+        } else if let Some(foreign) = foreign.filter(|foreign| *foreign > 0.0)
+            && other > one
+            && other - one <= foreign
+        {
+            let what = format!(
+                "{} more are within the {} prompt tokens that are not in this run's answers",
+                tokens(other - one),
+                tokens(foreign)
+            );
+            (Explained, what)
+        } else if foreign == Some(0.0) {
+            let times = if one > 0.0 {
+                format!(" (the counter is {:.2} times the answers)", other / one)
+            } else {
+                String::new()
+            };
+            let what = format!(
+                "both tell of the same prompts and not of the same hits: one of them is wrong{times}"
+            );
+            (Unexplained, what)
+        } else if other < one {
+            (Unexplained, FEWER.to_owned())
+        } else {
+            (Unexplained, "nothing that was sent explains it".to_owned())
+        };
+        Some(Difference { id, one_tokens: one, other_tokens: other, finding, explanation })
+    }
+}
+
+const FEWER: &str = "the counter tells of fewer than the answers do: it may be another server's, or \
+                     one engine's of several (--metrics-url)";
+
+fn beyond_ideal(ledger: &CacheLedger, rows: &[RequestRow]) -> Option<Difference> {
+    let beyond = ledger.total.beyond_tokens.filter(|beyond| *beyond > 0)? as f64;
+    let ideal = ledger.total.ideal_tokens? as f64;
+    let basis = &ledger.prompts.as_ref()?.basis;
+    let of_first_turns = rows.iter().filter(|row| row.turn == 1).filter_map(|row| {
+        row.cached_tokens?.checked_sub(u64::from(row.ideal_tokens?))
+    });
+    let of_first_turns = of_first_turns.sum::<u64>() as f64;
+    let why = if of_first_turns * 2.0 > beyond {
+        "the cache held this text before the run began: from an earlier run or another client (an empty \
+         cache tells more: restart the server, or reset its prefix cache)"
+    } else if matches!(basis, TokenBasis::Messages { .. }) {
+        "prompts made without the server's chat template have other block boundaries than its own"
+    } else {
+        "blocks that came into being while a request waited in the server's queue, or text that the \
+         cache held before the run began"
+    };
+    Some(Difference {
+        id: BeyondIdeal,
+        one_tokens: ideal,
+        other_tokens: ideal + beyond,
+        finding: Explained,
+        explanation: format!(
+            "{} tokens more than this run's own requests had left: {why}",
+            tokens(beyond)
+        ),
+    })
+}
