@@ -123,7 +123,9 @@ pub struct RequestRow {
     pub rendered_prompt_tokens: Option<u32>,
     /// What an endless cache would have served of it.
     pub ideal_tokens: Option<u32>,
-    /// The same from the conversation's own earlier requests.
+    /// The same, if it was looked up just before its first token.
+    pub late_ideal_tokens: Option<u32>,
+    /// What an endless cache would have served from the conversation's own earlier requests.
     pub own_history_tokens: Option<u32>,
     /// What an LRU cache of the device's size would have served.
     pub lru_tokens: Option<u32>,
@@ -208,6 +210,7 @@ impl RequestRow {
             cached_storage_tokens: in_tier(tiers.storage),
             rendered_prompt_tokens: None,
             ideal_tokens: None,
+            late_ideal_tokens: None,
             own_history_tokens: None,
             lru_tokens: None,
             needed_cache_tokens: None,
@@ -219,6 +222,7 @@ impl RequestRow {
     pub(crate) fn reusable(&mut self, tokens: &ReusableTokens) {
         self.rendered_prompt_tokens = Some(tokens_u32(tokens.prompt));
         self.ideal_tokens = Some(tokens_u32(tokens.ideal));
+        self.late_ideal_tokens = Some(tokens_u32(tokens.late_ideal));
         self.own_history_tokens = Some(tokens_u32(tokens.own_history));
         self.lru_tokens = tokens.lru.map(tokens_u32);
         self.needed_cache_tokens = tokens.needed_cache.map(tokens_u32);

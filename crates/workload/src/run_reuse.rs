@@ -1,4 +1,4 @@
-use turnbench_kvcache::{RequestReuse, reuse};
+use turnbench_kvcache::{CacheRequest, RequestReuse, reuse};
 use turnbench_metrics::{CacheSize, PromptFacts, ReusableTokens, RunReuse};
 
 use crate::BlocksOfRun;
@@ -18,10 +18,10 @@ pub fn run_reuse(
     // Times are those of the records: nobody takes turns.
     let requests = run.blocks.cache_requests(1);
     let found = reuse(&requests, block_tokens, &capacities);
-    let mut of_request: Vec<Option<&RequestReuse>> = vec![None; requests.len()];
-    for one in &found.requests {
-        of_request[one.request] = Some(one);
-    }
+    let of_request = by_request(&found.requests);
+    let late = requests.iter().map(|request| CacheRequest { sent: request.prefilled, ..*request });
+    let late = reuse(&late.collect::<Vec<_>>(), block_tokens, &[]);
+    let late_of_request = by_request(&late.requests);
     let tokens = |blocks: u64| blocks * u64::from(block_tokens);
     let reusable = |place: usize| {
         let one = of_request[place]?;
@@ -29,6 +29,7 @@ pub fn run_reuse(
         Some(ReusableTokens {
             prompt: request.prompt_tokens,
             ideal: one.ideal_tokens,
+            late_ideal: late_of_request[place]?.ideal_tokens,
             own_history: one.own_tokens,
             lru: one.finite_tokens.first().copied(),
             needed_cache: one.needed_blocks.map(tokens),
@@ -44,4 +45,13 @@ pub fn run_reuse(
         needed: needed_capacities(&found.curve, size),
         requests: run.of_record.iter().map(|place| place.and_then(reusable)).collect(),
     }
+}
+
+/// In the order of the requests given.
+fn by_request(found: &[RequestReuse]) -> Vec<Option<&RequestReuse>> {
+    let mut of_request = vec![None; found.len()];
+    for one in found {
+        of_request[one.request] = Some(one);
+    }
+    of_request
 }

@@ -43,6 +43,14 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         "tokens of the prompt that an endless cache would have served: full blocks that any earlier request of the run (the warm-up included) had left before this one was sent. A prompt's blocks exist from its first token on, its answer's from its end on; one token of a prompt is computed in any case",
     ),
     define(
+        "late_ideal_tokens",
+        "tokens",
+        "Ideal at its first token",
+        Source::Prompts,
+        Group::Request,
+        "`ideal_tokens` if the prompt was looked up not when it was sent but just before its first token: a request that waits in the server's queue may find what others left meanwhile",
+    ),
+    define(
         "own_history_tokens",
         "tokens",
         "Own history",

@@ -14,7 +14,9 @@ pub struct TokenCauses {
     pub prompt_tokens: u64,
     /// Served from the cache, as far as the run's own requests can explain it.
     pub cached_tokens: u64,
-    /// Served beyond that: left by somebody or something else.
+    /// Served beyond that, from what other requests left while this one waited for its first token.
+    pub waited_tokens: u64,
+    /// Served beyond that as well: left by somebody or something else.
     pub beyond_tokens: u64,
     /// Computed, and never sent before.
     pub new_tokens: u64,
@@ -60,12 +62,15 @@ impl TokenCauses {
         let missed = ideal - explained;
         let lost_by_lru = row.lru_tokens.map_or(0, |lru| ideal.saturating_sub(u64::from(lru)));
         let capacity = missed.min(lost_by_lru);
-        let beyond = cached - explained;
+        let late = row.late_ideal_tokens.map_or(ideal, u64::from).max(ideal);
+        let waited = cached.min(late) - explained;
+        let beyond = cached - explained - waited;
         let rest = prompt - ideal.max(cached);
         let rounded = u64::from(row.rounded_tokens.unwrap_or(0)).min(rest);
         self.requests += 1;
         self.prompt_tokens += prompt;
         self.cached_tokens += explained;
+        self.waited_tokens += waited;
         self.beyond_tokens += beyond;
         self.new_tokens += rest - rounded;
         self.rounded_tokens += rounded;
@@ -86,18 +91,21 @@ mod tests {
     #[test]
     fn the_parts_add_up_to_the_prompts() {
         // prompt, ideal, cached, lru, needed, rounded
-        let rows = [
+        let mut rows = [
             row(1, (100, 0, 0), Some(0), None, 0),
             row(2, (200, 96, 96), Some(96), Some(96), 7),
             row(3, (300, 192, 32), Some(64), Some(640), 5),
             row(4, (400, 288, 352), Some(288), Some(320), 3),
         ];
+        rows[3].late_ideal_tokens = Some(336);
         let causes = TokenCauses::of(&rows).unwrap();
         assert_eq!((causes.requests, causes.prompt_tokens), (4, 1000));
-        assert_eq!((causes.cached_tokens, causes.beyond_tokens), (96 + 32 + 288, 64));
+        assert_eq!(causes.cached_tokens, 96 + 32 + 288);
+        assert_eq!((causes.waited_tokens, causes.beyond_tokens), (48, 16));
         assert_eq!((causes.capacity_tokens, causes.other_tokens), (128, 32));
         assert_eq!(causes.rounded_tokens, 15);
         let parts = causes.cached_tokens
+            + causes.waited_tokens
             + causes.beyond_tokens
             + causes.new_tokens
             + causes.rounded_tokens

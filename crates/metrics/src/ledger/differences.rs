@@ -92,7 +92,7 @@ pub(super) fn all(ledger: &CacheLedger, sources: &LedgerSources<'_>) -> Vec<Diff
         found.extend(counters.cached());
         found.extend(counters.tiers());
     }
-    found.extend(beyond_ideal(ledger, sources.rows));
+    found.extend(beyond_ideal(ledger));
     found
 }
 
@@ -279,31 +279,28 @@ impl Counters<'_> {
 const FEWER: &str = "the counter tells of fewer than the answers do: it may be another server's, or \
                      one engine's of several (--metrics-url)";
 
-fn beyond_ideal(ledger: &CacheLedger, rows: &[RequestRow]) -> Option<Difference> {
-    let beyond = ledger.total.beyond_tokens.filter(|beyond| *beyond > 0)? as f64;
+fn beyond_ideal(ledger: &CacheLedger) -> Option<Difference> {
+    let beyond = ledger.total.beyond_tokens.filter(|beyond| *beyond > 0)?;
     let ideal = ledger.total.ideal_tokens? as f64;
     let basis = &ledger.prompts.as_ref()?.basis;
-    let of_first_turns = rows.iter().filter(|row| row.turn == 1).filter_map(|row| {
-        row.cached_tokens?.checked_sub(u64::from(row.ideal_tokens?))
-    });
-    let of_first_turns = of_first_turns.sum::<u64>() as f64;
-    let why = if of_first_turns * 2.0 > beyond {
-        "the cache held this text before the run began: from an earlier run or another client (an empty \
-         cache tells more: restart the server, or reset its prefix cache)"
+    let causes = ledger.causes.as_ref()?;
+    let why = if causes.waited_tokens >= causes.beyond_tokens {
+        "other requests left them while these waited for their first token"
     } else if matches!(basis, TokenBasis::Messages { .. }) {
         "prompts made without the server's chat template have other block boundaries than its own"
     } else {
-        "blocks that came into being while a request waited in the server's queue, or text that the \
-         cache held before the run began"
+        "the cache held this text before the run began, from an earlier run or another client (to tell \
+         what this run alone did, begin with an empty cache: restart the server or reset its prefix \
+         cache)"
     };
     Some(Difference {
         id: BeyondIdeal,
         one_tokens: ideal,
-        other_tokens: ideal + beyond,
+        other_tokens: ideal + beyond as f64,
         finding: Explained,
         explanation: format!(
-            "{} tokens more than this run's own requests had left: {why}",
-            tokens(beyond)
+            "{} more than this run's own requests had left when they were sent: {why}",
+            grouped(beyond)
         ),
     })
 }

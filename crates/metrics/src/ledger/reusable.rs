@@ -33,6 +33,9 @@ pub struct ReusableTokens {
     pub prompt: u64,
     /// From an endless cache.
     pub ideal: u64,
+    /// From an endless cache, if it was looked up just before its first token: what came into being while
+    /// it waited counts too.
+    pub late_ideal: u64,
     /// From an endless cache, of the conversation's own earlier requests.
     pub own_history: u64,
     /// From an LRU cache of the device's size; `None` where that is not known.

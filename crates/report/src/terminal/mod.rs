@@ -6,6 +6,7 @@ mod conversation_table;
 mod demo;
 mod frame;
 mod headlines;
+mod ledger;
 mod lines;
 mod outcome;
 mod reference;
@@ -22,6 +23,7 @@ pub use conversation_table::conversation_table_text;
 pub use demo::demo_text;
 pub(crate) use frame::Frame;
 pub use headlines::headlines_text;
+pub use ledger::ledger_text;
 pub use outcome::{correction_text, outcome_text};
 pub(crate) use reference::{ParameterValue, rates};
 pub use reference::{

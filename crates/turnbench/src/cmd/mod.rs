@@ -12,6 +12,7 @@ mod inspect;
 mod kv_bytes;
 mod output;
 mod reading;
+mod recorded_run;
 mod report;
 mod run;
 mod selfcheck;

@@ -1,26 +1,21 @@
-use turnbench_metrics::{Environment, PromptFacts, ReportBuilder, RunFacts, ServerReport};
-use turnbench_model::{PLAN_SCHEMA_VERSION, Plan, ServerFigures, TokenCounts, TokenizerSource};
-use turnbench_observe::FiguresBuilder;
+use turnbench_metrics::{Environment, PromptFacts, ReportBuilder, RunFacts};
+use turnbench_model::{Plan, TokenCounts, TokenizerSource};
 use turnbench_rundir::{
-    BadLines, ENVIRONMENT_FILE, Line, MetricsReader, PLAN_FILE, RECORDS_FILE, RUN_FACTS_FILE,
-    PROMPT_BLOCKS_FILE, PROMPTS_FILE, RunDir, RunDirError, SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
+    BadLines, ENVIRONMENT_FILE, Line, RECORDS_FILE, RUN_FACTS_FILE, RunDir, RunDirError,
+    TOKEN_COUNTS_FILE,
 };
-use turnbench_workload::{BlocksOfRun, RunBlocks};
+use turnbench_workload::BlocksOfRun;
 
 use super::conversations::ConversationTally;
-use super::run::{read_blocks, take_in};
+use super::recorded_run::{self, BlockLines};
+use super::run::take_in;
 use super::{output, show};
 use crate::args::{OutputFormat, ReportArgs};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
 /// `turnbench report`: everything anew from the raw records.
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
-    let run_dir = RunDir::open(&args.run_dir).or_usage()?;
-    check_version(&run_dir)?;
-    let plan: Plan = run_dir
-        .read_json(PLAN_FILE)
-        .or_usage()?
-        .ok_or_else(|| Exit::usage("the run directory has no plan"))?;
+    let (run_dir, plan) = recorded_run::open(&args.run_dir)?;
     let environment: Environment =
         run_dir.read_json(ENVIRONMENT_FILE).or_usage()?.unwrap_or_default();
     let mut read = Read::all(&run_dir, &plan, TokenCountsUse::LineByLine).or_usage()?;
@@ -44,10 +39,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
         ..RunFacts::default()
     });
     facts.between_turns |= args.verbose;
-    let server = match plan.metrics {
-        Some(_) => Some(ServerReport::of(figures(&run_dir).or_usage()?)),
-        None => None,
-    };
+    let server = recorded_run::server(&run_dir, &plan).or_usage()?;
     take_in(&mut read.builder, server, read.prompts.take(), &plan);
     let report = read.builder.report(&environment, &facts);
     match args.format {
@@ -55,23 +47,6 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Exit> {
         OutputFormat::Table => output::print(&show::table(&report, &show::parameters(&plan)))?,
     }
     Ok(ExitCode::Done)
-}
-
-/// What the server said of itself, anew from the samples.
-fn figures(run_dir: &RunDir) -> Result<ServerFigures, RunDirError> {
-    let mut samples = MetricsReader::new(run_dir.read_lines(SERVER_METRICS_FILE)?);
-    let mut figures = FiguresBuilder::default();
-    while let Some(sample) = samples.read()? {
-        figures.add(&sample);
-    }
-    if let Some(first) = samples.bad_lines().first {
-        output::warn(format!(
-            "{SERVER_METRICS_FILE} has {} damaged lines, the first is line {first}; what the server \
-             counted may be wrong",
-            samples.bad_lines().count
-        ));
-    }
-    Ok(figures.finish())
 }
 
 /// What the local token counts of a run directory are good for.
@@ -102,10 +77,10 @@ impl<'a> Read<'a> {
     ) -> Result<Self, RunDirError> {
         let mut records = run_dir.read_lines(RECORDS_FILE)?;
         let mut counts = run_dir.read_lines(TOKEN_COUNTS_FILE)?;
-        let facts: Option<PromptFacts> = run_dir.read_json(PROMPTS_FILE)?;
-        let facts = facts.filter(|_| use_of_counts == TokenCountsUse::LineByLine);
-        let mut block_lines = run_dir.read_lines(PROMPT_BLOCKS_FILE)?;
-        let mut blocks = RunBlocks::default();
+        let mut blocks = match use_of_counts {
+            TokenCountsUse::LineByLine => BlockLines::open(run_dir)?,
+            TokenCountsUse::None => None,
+        };
         let mut read = Self {
             builder: ReportBuilder::new(plan),
             conversations: ConversationTally::default(),
@@ -128,17 +103,14 @@ impl<'a> Read<'a> {
                 }
                 Some(Line::Bad) | None => TokenCounts::default(),
             };
-            if let Some(facts) = &facts {
-                let sent = read_blocks(block_lines.read()?);
-                blocks.add(&record, sent.as_ref(), facts.block_tokens);
+            if let Some(blocks) = &mut blocks {
+                blocks.add(&record)?;
             }
             read.records_count += 1;
             read.conversations.add(&record);
             read.builder.add(&record, &tokens);
         }
-        read.prompts = facts.map(|facts| {
-            (blocks.finish(facts.basis.clone(), facts.block_tokens), facts)
-        });
+        read.prompts = blocks.and_then(BlockLines::finish);
         read.is_cut = records.is_cut();
         read.bad_lines = records.bad_lines();
         Ok(read)
@@ -166,18 +138,5 @@ impl<'a> Read<'a> {
                  chunks",
             );
         }
-    }
-}
-
-/// Another version's files may look readable and mean something else.
-fn check_version(run_dir: &RunDir) -> Result<(), Exit> {
-    let plan: Option<serde_json::Value> = run_dir.read_json(PLAN_FILE).or_usage()?;
-    match plan.and_then(|plan| plan.get("schema_version")?.as_u64()) {
-        Some(version) if version != u64::from(PLAN_SCHEMA_VERSION) => Err(Exit::usage(format!(
-            "'{}' is of version {version}; this turnbench reads version {PLAN_SCHEMA_VERSION}\n\
-             hint: use the turnbench that wrote it",
-            run_dir.path().join(PLAN_FILE).display()
-        ))),
-        _ => Ok(()),
     }
 }

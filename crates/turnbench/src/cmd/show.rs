@@ -2,7 +2,7 @@ use turnbench_metrics::RunReport;
 use turnbench_model::{Conversation, Plan, Tokenizer};
 use turnbench_report::{
     Parameters, ReferenceStyle, client_text, conversations_text, correction_text,
-    generation_parameters, generator_text, headlines_text, outcome_text, run_report_json,
+    generation_parameters, generator_text, headlines_text, ledger_text, outcome_text, run_report_json,
     server_text, statistics_text, turns_text, verdict_text,
 };
 
@@ -30,6 +30,7 @@ pub(crate) fn table(report: &RunReport, parameters: &Parameters) -> String {
         outcome_text(report, width),
         turns_text(report, width),
         server_text(report, width),
+        ledger_text(report, width),
         headlines_text(report),
         verdict_text(report, width),
         client_text(report, width),

@@ -170,6 +170,25 @@ impl PromptBlocks {
             .collect()
     }
 
+    /// The same in larger blocks; `None` unless their size is a multiple of these. A chained name stands
+    /// for all blocks before it too, so that every n-th of them names a block n times as large.
+    pub fn in_blocks_of(mut self, block_tokens: u32) -> Option<Self> {
+        let before = self.block_tokens.max(1);
+        let factor = (block_tokens / before) as usize;
+        if factor == 0 || !block_tokens.is_multiple_of(before) {
+            return None;
+        }
+        for names in &mut self.sequences {
+            *names = names.iter().copied().skip(factor - 1).step_by(factor).collect();
+        }
+        for request in &mut self.requests {
+            request.prompt_blocks /= factor;
+            request.left_blocks /= factor;
+        }
+        self.block_tokens = block_tokens;
+        Some(self)
+    }
+
     /// Conversations in the workload.
     pub const fn conversations_count(&self) -> usize {
         self.conversations_count
@@ -258,6 +277,30 @@ mod tests {
         assert_eq!(order(&blocks, 1), one);
         assert_eq!(order(&blocks, 2), [(0, 1), (1, 1), (0, 2), (2, 1), (0, 3), (2, 2)]);
         assert_eq!(order(&blocks, 9), [(0, 1), (1, 1), (2, 1), (0, 2), (2, 2), (0, 3)]);
+    }
+
+    #[test]
+    fn larger_blocks_are_those_that_a_larger_size_makes() {
+        let all = [conversation("a", 3), conversation("b", 2)];
+        let tokenizer = BuiltinTokenizer::new("o200k_base").unwrap();
+        let of_size = |block_tokens| {
+            let options = BlockOptions {
+                tokenizer: Some(&tokenizer),
+                tokenizer_name: "o200k",
+                template: None,
+                block_tokens,
+                progress: &|| {},
+            };
+            PromptBlocks::of_workload(&all, &options).unwrap()
+        };
+        let lengths = |blocks: &PromptBlocks| -> Vec<(usize, usize)> {
+            let requests = blocks.cache_requests(1);
+            requests.iter().map(|one| (one.prompt_blocks.len(), one.left_blocks.len())).collect()
+        };
+        let (made, merged) = (of_size(48), of_size(16).in_blocks_of(48).unwrap());
+        assert_eq!((lengths(&made), merged.block_tokens), (lengths(&merged), 48));
+        assert!(lengths(&made)[0].0 > 0);
+        assert!(of_size(16).in_blocks_of(24).is_none() && of_size(16).in_blocks_of(8).is_none());
     }
 
     #[test]

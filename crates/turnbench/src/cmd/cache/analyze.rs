@@ -5,16 +5,39 @@ use turnbench_workload::{BlockOptions, CacheAnalysis, PromptBlocks, analyze_cach
 
 use crate::args::{AnalyzeArgs, AnalyzeFormat, InclusionArg, SizeArg};
 use crate::cmd::kv_bytes::kv_bytes_per_token;
-use crate::cmd::output;
+use crate::cmd::{output, recorded_run};
 use crate::cmd::run::BLOCK_TOKENS;
 use crate::cmd::workload::{Progress, Workload};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
-/// `turnbench cache analyze`: what a cache of any size could do for a workload.
+/// What is analyzed.
+struct Analyzed {
+    /// Name of its format.
+    format: &'static str,
+    blocks: PromptBlocks,
+    kv_bytes_per_token: Option<f64>,
+    /// Size of a cache that is told more about where no other is asked for, in tokens.
+    device_capacity_tokens: Option<u64>,
+}
+
+/// `turnbench cache analyze`: what a cache of any size could do for a workload, or could have done for a
+/// run.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Exit> {
+    let analyzed =
+        if args.workload.file.is_dir() { of_run(args)? } else { of_workload(args)? };
+    warn_of_no_effect(args, &analyzed.blocks);
+    let report = report(args, &analyzed)?;
+    output::print(&match args.format {
+        AnalyzeFormat::Json => cache_json(&report)?,
+        AnalyzeFormat::Table => cache_text(&report, output::width()),
+    })?;
+    Ok(ExitCode::Done)
+}
+
+fn of_workload(args: &AnalyzeArgs) -> Result<Analyzed, Exit> {
     let workload = Workload::read(&args.workload)?;
     let directory = workload.tokenizer.as_ref().and_then(|loaded| loaded.directory.as_deref());
-    let bytes = kv_bytes_per_token(&args.kv_bytes, directory)?;
+    let kv_bytes_per_token = kv_bytes_per_token(&args.kv_bytes, directory)?;
     let blocks = blocks(args, &workload)?;
     if blocks.requests.is_empty() && blocks.unknown_requests > 0 {
         return Err(Exit::usage(format!(
@@ -24,13 +47,41 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Exit> {
             blocks.unknown_requests
         )));
     }
-    warn_of_no_effect(args, &blocks);
-    let report = report(args, &workload, &blocks, bytes)?;
-    output::print(&match args.format {
-        AnalyzeFormat::Json => cache_json(&report)?,
-        AnalyzeFormat::Table => cache_text(&report, output::width()),
-    })?;
-    Ok(ExitCode::Done)
+    let format = workload.format;
+    Ok(Analyzed { format, blocks, kv_bytes_per_token, device_capacity_tokens: None })
+}
+
+/// A run's requests as they were sent and answered, at their own times.
+fn of_run(args: &AnalyzeArgs) -> Result<Analyzed, Exit> {
+    let path = &args.workload.file;
+    let (run_dir, plan) = recorded_run::open(path)?;
+    let found = recorded_run::blocks_of_run(&run_dir).or_usage()?;
+    let Some((run, facts)) = found else {
+        return Err(Exit::usage(format!(
+            "{}: the blocks of its prompts are not known: the run was cut short, went without \
+             (--prompt-tokens none), or its files are damaged\nhint: analyze the input file instead",
+            path.display()
+        )));
+    };
+    let asked = args.block_size.map_or(facts.block_tokens, std::num::NonZeroU32::get);
+    let Some(blocks) = run.blocks.in_blocks_of(asked) else {
+        return Err(Exit::usage(format!(
+            "--block-size is {asked}; the run's prompts are in blocks of {}, so that it must be a \
+             multiple of that",
+            facts.block_tokens
+        )));
+    };
+    if args.workload.model.is_some() || args.workload.tokenizer.tokenizer.is_some() {
+        output::warn("--model and --tokenizer have no effect: a run's prompts are as it sent them");
+    }
+    let server = recorded_run::server(&run_dir, &plan).or_usage()?;
+    let told = kv_bytes_per_token(&args.kv_bytes, None)?;
+    Ok(Analyzed {
+        format: "run",
+        blocks,
+        kv_bytes_per_token: told.or(plan.ledger.kv_bytes_per_token),
+        device_capacity_tokens: server.and_then(|server| server.device_capacity_tokens()),
+    })
 }
 
 fn blocks(args: &AnalyzeArgs, workload: &Workload) -> Result<PromptBlocks, Exit> {
@@ -48,24 +99,24 @@ fn blocks(args: &AnalyzeArgs, workload: &Workload) -> Result<PromptBlocks, Exit>
     blocks
 }
 
-fn report(
-    args: &AnalyzeArgs,
-    workload: &Workload,
-    blocks: &PromptBlocks,
-    kv_bytes_per_token: Option<f64>,
-) -> Result<CacheReport, Exit> {
+fn report(args: &AnalyzeArgs, analyzed: &Analyzed) -> Result<CacheReport, Exit> {
+    let Analyzed { blocks, kv_bytes_per_token, .. } = analyzed;
     let in_blocks = |flag: &str, sizes: &[SizeArg]| -> Result<Vec<u64>, Exit> {
         let block_tokens = f64::from(blocks.block_tokens);
         let sizes = sizes.iter();
-        sizes.map(|&size| size_in_blocks(flag, size, block_tokens, kv_bytes_per_token)).collect()
+        sizes.map(|&size| size_in_blocks(flag, size, block_tokens, *kv_bytes_per_token)).collect()
     };
-    let capacities = in_blocks("--capacity", &args.capacity)?;
+    let mut capacities = in_blocks("--capacity", &args.capacity)?;
+    if capacities.is_empty() {
+        let device = analyzed.device_capacity_tokens;
+        capacities.extend(device.map(|tokens| tokens / u64::from(blocks.block_tokens.max(1))));
+    }
     let tiers = in_blocks("--tiers", &args.tiers)?;
     let analysis = CacheAnalysis {
         file: &args.workload.file.display().to_string(),
-        format: workload.format,
+        format: analyzed.format,
         active: args.active_conversations as usize,
-        kv_bytes_per_token,
+        kv_bytes_per_token: *kv_bytes_per_token,
         capacities: &capacities,
         tiers: &tiers,
         inclusion: match args.tier_inclusion {

@@ -37,7 +37,7 @@ use crate::resolve::RunDirPlace;
 use content::Content;
 pub(crate) use finish::take_in;
 pub(crate) use measure::{Measured, measured};
-pub(crate) use prompts::{BLOCK_TOKENS, read_blocks};
+pub(crate) use prompts::BLOCK_TOKENS;
 use observer::{Observed, Observer};
 use prepare::Prepared;
 use progress::Progress;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use turnbench_client::ServerTokenizer;
 use turnbench_metrics::{BlockSizeSource, PromptFacts, ServerReport, TokenBasis};
 use turnbench_model::{
-    Message, PromptTokenizer, PromptTokens, RequestRecord, SentBlocks, TokenizerSource,
+    Message, PromptTokenizer, PromptTokens, RequestRecord, TokenizerSource,
 };
 use turnbench_rundir::{LinesWriter, PROMPT_BLOCKS_FILE, PROMPTS_FILE, RunDir};
 use turnbench_workload::{BlocksOfRun, PromptSource, RunBlocks, SentOptions, SentPrompts};
@@ -154,15 +154,5 @@ impl<'a> PromptPass<'a> {
         }
         let facts = self.facts;
         Some((self.blocks.finish(facts.basis.clone(), facts.block_tokens), facts))
-    }
-}
-
-/// Reads the lines that a [`PromptPass`] left, in step with the records.
-pub(crate) fn read_blocks(
-    line: Option<turnbench_rundir::Line<Option<SentBlocks>>>,
-) -> Option<SentBlocks> {
-    match line {
-        Some(turnbench_rundir::Line::Value(blocks)) => blocks,
-        Some(turnbench_rundir::Line::Bad) | None => None,
     }
 }
