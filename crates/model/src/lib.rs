@@ -33,7 +33,11 @@ pub use conversation_stats::ConversationStats;
 pub use message::{Content, Message};
 pub use nanos::Nanos;
 pub use outcome::{Failure, FailureKind, Outcome};
-pub use plan::{ClientPlan, Compat, History, HistoryReasoning, LedgerPlan, LoadPlan, MetricsPlan, PLAN_SCHEMA_VERSION, Plan, PromptTokens, RequestPlan, Sampling, Target, TokenizerSource, WorkloadPlan, WorkloadSource};
+pub use plan::{
+    ClientPlan, Compat, History, HistoryReasoning, LedgerPlan, LoadPlan, MetricsPlan,
+    PLAN_SCHEMA_VERSION, Plan, PromptTokens, RequestPlan, Sampling, Target, TokenizerSource,
+    WorkloadPlan, WorkloadSource,
+};
 pub use record::{
     Answer, CachedByTier, CachedSource, CountSource, Phase, RequestRecord, ServerTimes,
     TokenCounts, Usage,

@@ -23,7 +23,7 @@ pub use export::{
 pub use terminal::{
     Parameters, ReferenceStyle, cache_text, client_text, conversation_table_text,
     conversations_text, correction_text, demo_text, generation_parameters, generator_text,
-    headlines_text, ledger_text, outcome_text, parameters_text, selfcheck_text, server_text, statistics_text,
-    turns_text, verdict_text, workload_text,
+    headlines_text, ledger_text, outcome_text, parameters_text, selfcheck_text, server_text,
+    statistics_text, turns_text, verdict_text, workload_text,
 };
 pub use turnbench_metrics::metrics_markdown;

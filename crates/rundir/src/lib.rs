@@ -46,7 +46,7 @@ pub use json_lines::{BadLines, JsonLines, Line, LinePlace};
 pub use lines_writer::LinesWriter;
 pub use metrics_lines::{MetricsReader, MetricsWriter};
 pub use run_dir::{
-    ENVIRONMENT_FILE, PLAN_FILE, RECORDS_FILE, REPORT_FILE, RUN_FACTS_FILE, RunDir,
-    PROMPT_BLOCKS_FILE, PROMPTS_FILE, SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
+    ENVIRONMENT_FILE, PLAN_FILE, PROMPT_BLOCKS_FILE, PROMPTS_FILE, RECORDS_FILE, REPORT_FILE,
+    RUN_FACTS_FILE, RunDir, SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
 };
 pub use written_lines::WrittenLines;

@@ -11,7 +11,9 @@ pub(crate) use printed::{PRINTED, Printed};
 
 /// Every definition, in the order in which they are documented.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    [reference::DEFINITIONS, request::DEFINITIONS, cache::DEFINITIONS, run::DEFINITIONS].into_iter().flatten()
+    [reference::DEFINITIONS, request::DEFINITIONS, cache::DEFINITIONS, run::DEFINITIONS]
+        .into_iter()
+        .flatten()
 }
 
 /// What one number is.

@@ -36,6 +36,9 @@ pub enum DifferenceId {
     HostCounter,
     /// The same of everything behind it.
     StorageCounter,
+    /// What prompts have, less a token each, where answers tell of more cached tokens than that; those
+    /// cached tokens.
+    MoreThanPrompt,
     /// The ideal; cached tokens in the answers' usage beyond it.
     BeyondIdeal,
 }
@@ -50,6 +53,7 @@ impl DifferenceId {
             Self::DeviceCounter => "from the device: answers, counter",
             Self::HostCounter => "from the host: answers, counter",
             Self::StorageCounter => "from storage: answers, counter",
+            Self::MoreThanPrompt => "cached tokens: at most, answers",
             Self::BeyondIdeal => "cached tokens: the ideal, answers",
         }
     }
@@ -68,8 +72,8 @@ pub enum Finding {
 }
 
 use DifferenceId::{
-    BeyondIdeal, CachedCounter, DeviceCounter, HostCounter, PromptCounter, PromptLength,
-    StorageCounter,
+    BeyondIdeal, CachedCounter, DeviceCounter, HostCounter, MoreThanPrompt, PromptCounter,
+    PromptLength, StorageCounter,
 };
 use Finding::{Agree, Explained, Unexplained};
 
@@ -92,7 +96,10 @@ pub(super) fn all(ledger: &CacheLedger, sources: &LedgerSources<'_>) -> Vec<Diff
         found.extend(counters.cached());
         found.extend(counters.tiers());
     }
-    found.extend(beyond_ideal(ledger));
+    match more_than_prompt(sources.rows) {
+        Some(wrong) => found.push(wrong),
+        None => found.extend(beyond_ideal(ledger)),
+    }
     found
 }
 
@@ -129,9 +136,10 @@ fn prompt_length(ledger: &CacheLedger, rows: &[RequestRow]) -> Option<Difference
              about right only; a --tokenizer with a chat template, or --prompt-tokens server, makes \
              them exact",
         ),
-        TokenBasis::ChatTemplate { .. } if median == 1.0 && apart.len() == both.len() => {
-            (Explained, "one token each is what a tokenizer puts at the beginning of a prompt (BOS)")
-        }
+        TokenBasis::ChatTemplate { .. } if median == 1.0 && apart.len() == both.len() => (
+            Explained,
+            "one token each is what a tokenizer puts at the beginning of a prompt (BOS)",
+        ),
         TokenBasis::ChatTemplate { .. } => (
             Unexplained,
             "the server renders messages in another way than this tokenizer's chat template; the ideal \
@@ -142,7 +150,13 @@ fn prompt_length(ledger: &CacheLedger, rows: &[RequestRow]) -> Option<Difference
         }
     };
     let explanation = format!("{how}: {why}");
-    Some(Difference { id: PromptLength, one_tokens: one, other_tokens: other, finding, explanation })
+    Some(Difference {
+        id: PromptLength,
+        one_tokens: one,
+        other_tokens: other,
+        finding,
+        explanation,
+    })
 }
 
 /// Answers against counters.
@@ -279,6 +293,27 @@ impl Counters<'_> {
 const FEWER: &str = "the counter tells of fewer than the answers do: it may be another server's, or \
                      one engine's of several (--metrics-url)";
 
+/// One token of a prompt is computed in any case.
+fn more_than_prompt(rows: &[RequestRow]) -> Option<Difference> {
+    let both = rows.iter().filter_map(|row| {
+        let possible = row.prompt_tokens?.saturating_sub(1);
+        row.cached_tokens.filter(|cached| *cached > possible).map(|cached| (possible, cached))
+    });
+    let wrong: Vec<(u64, u64)> = both.collect();
+    (!wrong.is_empty()).then(|| Difference {
+        id: MoreThanPrompt,
+        one_tokens: wrong.iter().map(|(possible, _)| possible).sum::<u64>() as f64,
+        other_tokens: wrong.iter().map(|(_, cached)| cached).sum::<u64>() as f64,
+        finding: Unexplained,
+        explanation: format!(
+            "{} of {} answers tell of more cached tokens than their prompts have: what this server says \
+             of its cache is wrong",
+            grouped(wrong.len() as u64),
+            grouped(rows.len() as u64)
+        ),
+    })
+}
+
 fn beyond_ideal(ledger: &CacheLedger) -> Option<Difference> {
     let beyond = ledger.total.beyond_tokens.filter(|beyond| *beyond > 0)?;
     let ideal = ledger.total.ideal_tokens? as f64;
@@ -303,4 +338,114 @@ fn beyond_ideal(ledger: &CacheLedger) -> Option<Difference> {
             grouped(beyond)
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use turnbench_model::{Figure, FigureReading, ServerFigures};
+
+    use super::{DifferenceId, Finding};
+    use crate::ledger::testing::row;
+    use crate::ledger::{CacheLedger, LedgerSources};
+    use crate::{
+        BlockSizeSource, Counts, PromptFacts, RequestCounts, RunReuse, ServerReport, TokenBasis,
+    };
+
+    fn server(prompt: f64, cached: f64) -> ServerReport {
+        let reading = |figure, growth| FigureReading {
+            figure,
+            dialect: "vllm".to_owned(),
+            before: Some(0.0),
+            after: Some(growth),
+            growth: Some(growth),
+            warmup_growth: None,
+            during: None,
+            histogram: None,
+            flags: Vec::new(),
+            engines: Vec::new(),
+            points: Vec::new(),
+        };
+        let readings =
+            vec![reading(Figure::PromptTokens, prompt), reading(Figure::CachedTokens, cached)];
+        ServerReport::of(ServerFigures { readings, ..ServerFigures::default() })
+    }
+
+    /// Two requests with 300 prompt and 96 cached tokens; `attempts` at them.
+    fn check(
+        (prompt, cached, attempts): (f64, f64, u64),
+        id: DifferenceId,
+        finding: Finding,
+        says: &str,
+    ) {
+        let rows = [row(1, (100, 0, 0), None, None, 0), row(2, (200, 96, 96), None, None, 0)];
+        let requests = RequestCounts { completed: 2, attempts, ..RequestCounts::default() };
+        let ledger = CacheLedger::of(&LedgerSources {
+            rows: &rows,
+            reuse: None,
+            server: Some(&server(prompt, cached)),
+            counts: &Counts { requests, ..Counts::default() },
+        });
+        let found = ledger.differences.iter().find(|one| one.id == id).unwrap();
+        assert_eq!(found.finding, finding, "{found:?}");
+        assert!(found.explanation.contains(says), "{found:?}");
+    }
+
+    #[test]
+    fn counters_are_held_against_answers() {
+        use DifferenceId::{CachedCounter, PromptCounter};
+        use Finding::{Agree, Explained, Unexplained};
+        check((300.0, 96.0, 2), PromptCounter, Agree, "and nothing else");
+        check((300.0, 96.0, 2), CachedCounter, Agree, "say the same");
+        check((1_000.0, 96.0, 2), PromptCounter, Explained, "700 tokens that this run did not");
+        check((1_000.0, 400.0, 2), CachedCounter, Explained, "304 more are within the 700");
+        check((1_000.0, 4_000.0, 2), CachedCounter, Unexplained, "nothing that was sent");
+        check((480.0, 96.0, 3), PromptCounter, Explained, "1 attempts that failed or were cut off");
+        check((250.0, 96.0, 2), PromptCounter, Unexplained, "--metrics-url");
+        check((300.0, 144.0, 2), CachedCounter, Unexplained, "is 1.50 times the answers");
+        check((300.0, 10.0, 2), CachedCounter, Unexplained, "one of them is wrong");
+    }
+
+    fn lengths(basis: TokenBasis, rendered: [u32; 2]) -> (Finding, String) {
+        let mut rows = [row(1, (100, 0, 0), None, None, 0), row(2, (200, 96, 96), None, None, 0)];
+        for (row, tokens) in rows.iter_mut().zip(rendered) {
+            row.rendered_prompt_tokens = Some(tokens);
+        }
+        let reuse = RunReuse {
+            prompts: PromptFacts {
+                basis,
+                block_tokens: 16,
+                block_size_source: BlockSizeSource::Assumed,
+            },
+            device_capacity_tokens: None,
+            kv_bytes_per_token: None,
+            distinct_tokens: 0,
+            needed: Vec::new(),
+            requests: Vec::new(),
+        };
+        let sources = LedgerSources {
+            rows: &rows,
+            reuse: Some(&reuse),
+            server: None,
+            counts: &Counts::default(),
+        };
+        let ledger = CacheLedger::of(&sources);
+        let found = &ledger.differences[0];
+        assert_eq!(found.id, DifferenceId::PromptLength);
+        (found.finding, found.explanation.clone())
+    }
+
+    #[test]
+    fn prompts_of_another_length_are_explained_by_how_they_were_made() {
+        let tokenizer = || "t".to_owned();
+        let template =
+            || TokenBasis::ChatTemplate { tokenizer: tokenizer(), rejected_conversations: 0 };
+        let (finding, why) = lengths(template(), [100, 200]);
+        assert!(finding == Finding::Agree && why.contains("every prompt"), "{why}");
+        let (finding, why) = lengths(template(), [99, 199]);
+        assert!(finding == Finding::Explained && why.contains("BOS"), "{why}");
+        let (finding, why) = lengths(template(), [100, 190]);
+        assert!(finding == Finding::Unexplained && why.contains("1 of 2 prompts differ, by 10"));
+        let (finding, why) = lengths(TokenBasis::Messages { tokenizer: tokenizer() }, [90, 180]);
+        assert!(finding == Finding::Explained && why.contains("chat template"), "{why}");
+    }
 }

@@ -1,4 +1,4 @@
-use super::{CacheLedger, TokenCauses};
+use super::{CacheLedger, DifferenceId, TokenCauses};
 use crate::{NeededCapacity, ServerReport, grouped};
 
 /// Parts of the prompts below this one are not worth a sentence.
@@ -16,6 +16,14 @@ pub(super) fn all(ledger: &CacheLedger, server: Option<&ServerReport>) -> Vec<St
     }
     let mut words = vec![what_it_did(ledger, server)];
     words.extend(what_it_could(ledger));
+    if ledger.differences.iter().any(|one| one.id == DifferenceId::MoreThanPrompt) {
+        words.push(
+            "The server's numbers cannot be true: some answers tell of more cached tokens than their \
+             prompts have. Nothing follows from them."
+                .to_owned(),
+        );
+        return words;
+    }
     if let Some(causes) = &ledger.causes {
         words.extend(what_limits(ledger, causes));
         words.extend(what_to_try(ledger, causes));
@@ -96,13 +104,12 @@ fn what_it_could(ledger: &CacheLedger) -> Option<String> {
     let total = &ledger.total;
     let (ideal, prompt) = (total.ideal_tokens?, total.rendered_tokens?);
     if ideal == 0 {
-        return Some("No cache could have served any of it: no prompt repeats a full block.".into());
+        return Some(
+            "No cache could have served any of it: no prompt repeats a full block.".into(),
+        );
     }
-    let mut text = format!(
-        "An endless cache could have served {} ({})",
-        grouped(ideal),
-        share(ideal, prompt)
-    );
+    let mut text =
+        format!("An endless cache could have served {} ({})", grouped(ideal), share(ideal, prompt));
     if let Some(own) = total.own_history_tokens {
         text.push_str(&format!(
             ", {} of that from the conversations' own earlier turns",
@@ -120,10 +127,7 @@ fn what_limits(ledger: &CacheLedger, causes: &TokenCauses) -> Option<String> {
     let of = |tokens: u64| share(tokens, causes.prompt_tokens);
     let mut reasons = vec![
         (causes.new_tokens, format!("{} was sent for the first time", of(causes.new_tokens))),
-        (
-            causes.rounded_tokens,
-            format!("{} did not fill a block", of(causes.rounded_tokens)),
-        ),
+        (causes.rounded_tokens, format!("{} did not fill a block", of(causes.rounded_tokens))),
         (causes.capacity_tokens, capacity(ledger, causes)),
         (causes.other_tokens, other(ledger, causes)),
     ];

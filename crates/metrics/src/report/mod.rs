@@ -24,7 +24,9 @@ pub use throughput::Throughput;
 pub use trust::ClientTrust;
 pub use turns::TurnSummary;
 
-use crate::{CacheLedger, Describe, Environment, MetricDescribe, PercentileInterval, Summary, Verdict};
+use crate::{
+    CacheLedger, Describe, Environment, MetricDescribe, PercentileInterval, Summary, Verdict,
+};
 
 /// Version of the report's serialised form.
 pub const REPORT_SCHEMA_VERSION: u32 = 1;

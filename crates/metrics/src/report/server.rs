@@ -101,14 +101,16 @@ impl ServerReport {
 
     /// Tokens that the device's cache holds; of several engines, all of them together.
     pub fn device_capacity_tokens(&self) -> Option<u64> {
-        let blocks = || {
-            let blocks = self.gauge(Figure::KvCapacityBlocks)?;
-            let dialect = &self.figures.reading(Figure::KvCapacityBlocks)?.dialect;
-            // vLLM counts one block that never holds anything (V1, BlockPool's null block).
-            let unused = if dialect == "vllm" { 1.0 } else { 0.0 };
-            Some((blocks - unused) * self.gauge(Figure::KvBlockSize)?)
-        };
-        self.gauge(Figure::KvCapacityTokens).or_else(blocks).map(|tokens| tokens as u64)
+        let block = self.gauge(Figure::KvBlockSize);
+        let blocks = || Some(self.gauge(Figure::KvCapacityBlocks)? * block?);
+        let tokens = self.gauge(Figure::KvCapacityTokens).or_else(blocks)?;
+        // Of vLLM's blocks one never holds anything (V1: the null block of its pool).
+        let is_vllm =
+            self.figures.readings.iter().any(|reading| {
+                reading.dialect == "vllm" && reading.figure == Figure::KvCapacityBlocks
+            });
+        let unused = block.filter(|_| is_vllm).unwrap_or(0.0);
+        Some((tokens - unused).max(0.0) as u64)
     }
 
     /// A gauge that stays as it is.

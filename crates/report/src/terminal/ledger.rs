@@ -24,9 +24,8 @@ pub fn ledger_text(report: &RunReport, width: usize) -> String {
     let mut text = turns(ledger);
     let mut line = |label: &str, what: &str| text.push_str(&labelled(width, label, what));
     line("ideal", &basis(ledger));
-    for (at, difference) in ledger.differences.iter().enumerate() {
-        let label = if at == 0 { "sources" } else { "" };
-        line(label, &told(difference));
+    for (at, told) in sources(ledger).iter().enumerate() {
+        line(if at == 0 { "sources" } else { "" }, told);
     }
     line("cache", &ledger.words.join(" "));
     text
@@ -62,9 +61,10 @@ fn tier_columns(total: &TierTokens) -> Vec<TierColumn> {
 
 fn row(name: String, sums: &LedgerSums, tiers: &[TierColumn]) -> Vec<String> {
     let share = |part: Option<u64>, whole: Option<u64>| {
-        percentage(part.zip(whole.filter(|whole| *whole > 0)).map(|(part, whole)| {
-            part as f64 / whole as f64
-        }))
+        percentage(
+            part.zip(whole.filter(|whole| *whole > 0))
+                .map(|(part, whole)| part as f64 / whole as f64),
+        )
     };
     let mut cells = vec![
         name,
@@ -73,7 +73,8 @@ fn row(name: String, sums: &LedgerSums, tiers: &[TierColumn]) -> Vec<String> {
         share(sums.own_history_tokens, sums.rendered_tokens),
         percentage(sums.reported.cached_ratio),
     ];
-    let of_tier = |(_, tokens): &TierColumn| share(tokens(&sums.cached_by_tier), sums.prompt_tokens());
+    let of_tier =
+        |(_, tokens): &TierColumn| share(tokens(&sums.cached_by_tier), sums.prompt_tokens());
     cells.extend(tiers.iter().map(of_tier));
     cells.extend([
         percentage(sums.efficiency),
@@ -93,10 +94,7 @@ fn basis(ledger: &CacheLedger) -> String {
         TokenBasis::ChatTemplate { tokenizer, rejected_conversations } => {
             let rejected = match rejected_conversations {
                 0 => String::new(),
-                count => format!(
-                    ", but for {} that it rejects",
-                    counted(*count, "conversation")
-                ),
+                count => format!(", but for {} that it rejects", counted(*count, "conversation")),
             };
             format!("by the tokenizer and chat template of {tokenizer}{rejected}")
         }
@@ -112,18 +110,20 @@ fn basis(ledger: &CacheLedger) -> String {
     )
 }
 
-fn told(difference: &turnbench_metrics::Difference) -> String {
-    let what = difference.id.what();
+/// Where sources agree, in one line, and where they don't, a line each.
+fn sources(ledger: &CacheLedger) -> Vec<String> {
     let tokens = |count: f64| grouped(count.max(0.0).round() as u64);
-    match difference.finding {
-        Finding::Agree => {
-            format!("{what}: {} both ({})", tokens(difference.one_tokens), difference.explanation)
-        }
-        Finding::Explained | Finding::Unexplained => format!(
-            "{what}: {} and {}: {}",
-            tokens(difference.one_tokens),
-            tokens(difference.other_tokens),
-            difference.explanation
-        ),
+    let agree = ledger.differences.iter().filter(|one| one.finding == Finding::Agree);
+    let agree = agree.map(|one| format!("{} ({})", one.id.what(), tokens(one.one_tokens)));
+    let agree: Vec<String> = agree.collect();
+    let mut told = Vec::new();
+    if !agree.is_empty() {
+        told.push(format!("in agreement: {}", agree.join("; ")));
     }
+    let differ = ledger.differences.iter().filter(|one| one.finding != Finding::Agree);
+    told.extend(differ.map(|one| {
+        let (one_tokens, other_tokens) = (tokens(one.one_tokens), tokens(one.other_tokens));
+        format!("{}: {one_tokens} and {other_tokens}; {}", one.id.what(), one.explanation)
+    }));
+    told
 }

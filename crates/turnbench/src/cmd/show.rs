@@ -2,8 +2,8 @@ use turnbench_metrics::RunReport;
 use turnbench_model::{Conversation, Plan, Tokenizer};
 use turnbench_report::{
     Parameters, ReferenceStyle, client_text, conversations_text, correction_text,
-    generation_parameters, generator_text, headlines_text, ledger_text, outcome_text, run_report_json,
-    server_text, statistics_text, turns_text, verdict_text,
+    generation_parameters, generator_text, headlines_text, ledger_text, outcome_text,
+    run_report_json, server_text, statistics_text, turns_text, verdict_text,
 };
 
 use turnbench_workload::conversation_stats;

@@ -15,6 +15,7 @@ mod generate;
 mod help;
 mod history;
 mod inspect;
+mod ledger;
 mod outputs;
 mod raw_speed;
 mod run_behaviour;

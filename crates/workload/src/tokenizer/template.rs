@@ -87,11 +87,7 @@ impl JinjaTemplate {
 }
 
 impl ChatTemplate for JinjaTemplate {
-    fn render(
-        &self,
-        messages: &[Message],
-        tools: Option<&Json>,
-    ) -> Result<String, TokenizerError> {
+    fn render(&self, messages: &[Message], tools: Option<&Json>) -> Result<String, TokenizerError> {
         self.try_render(messages, tools).map_err(|error| TokenizerError {
             message: format!("the chat template rejects the messages: {error}"),
         })
@@ -206,7 +202,8 @@ mod tests {
         let config = json!({"chat_template": [{"name": "tool_use", "template": "t"},
             {"name": "default", "template": "config {{ messages[0].content }}"}]});
         std::fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
-        let render = || load().unwrap().unwrap().render(&[Message::new("user", "x")], None).unwrap();
+        let render =
+            || load().unwrap().unwrap().render(&[Message::new("user", "x")], None).unwrap();
         assert_eq!(render(), "config x");
         let jinja = folder.path().join("chat_template.jinja");
         std::fs::write(&jinja, "file {{ messages[0].content }}").unwrap();

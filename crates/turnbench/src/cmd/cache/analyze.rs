@@ -5,9 +5,9 @@ use turnbench_workload::{BlockOptions, CacheAnalysis, PromptBlocks, analyze_cach
 
 use crate::args::{AnalyzeArgs, AnalyzeFormat, InclusionArg, SizeArg};
 use crate::cmd::kv_bytes::kv_bytes_per_token;
-use crate::cmd::{output, recorded_run};
 use crate::cmd::run::BLOCK_TOKENS;
 use crate::cmd::workload::{Progress, Workload};
+use crate::cmd::{output, recorded_run};
 use crate::exit::{Exit, ExitCode, WithExitCode};
 
 /// What is analyzed.
@@ -23,8 +23,7 @@ struct Analyzed {
 /// `turnbench cache analyze`: what a cache of any size could do for a workload, or could have done for a
 /// run.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Exit> {
-    let analyzed =
-        if args.workload.file.is_dir() { of_run(args)? } else { of_workload(args)? };
+    let analyzed = if args.workload.file.is_dir() { of_run(args)? } else { of_workload(args)? };
     warn_of_no_effect(args, &analyzed.blocks);
     let report = report(args, &analyzed)?;
     output::print(&match args.format {

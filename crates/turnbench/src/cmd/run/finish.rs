@@ -4,8 +4,8 @@ use turnbench_metrics::{
 };
 use turnbench_model::{Compat, FailureKind, Plan};
 use turnbench_report::StatsKeys;
-use turnbench_workload::{BlocksOfRun, run_reuse};
 use turnbench_rundir::{REPORT_FILE, RUN_FACTS_FILE, RunDir};
+use turnbench_workload::{BlocksOfRun, run_reuse};
 
 use super::outputs::{stats_keys, write_conversations, write_statistics};
 use super::prepare::Prepared;
@@ -38,8 +38,7 @@ pub(crate) fn finish(
         problems.extend(observed.disk_error);
         ServerReport::of(observed.figures)
     });
-    let beside =
-        WrittenBeside { run_dir, failed: failed.as_deref(), server: server.as_ref() };
+    let beside = WrittenBeside { run_dir, failed: failed.as_deref(), server: server.as_ref() };
     let mut tally = read_back(prepared, &mut recorded, beside)?;
     problems.append(tally.problems);
     take_in(&mut tally.builder, server, tally.prompts, &prepared.plan);

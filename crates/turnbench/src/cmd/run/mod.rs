@@ -37,10 +37,10 @@ use crate::resolve::RunDirPlace;
 use content::Content;
 pub(crate) use finish::take_in;
 pub(crate) use measure::{Measured, measured};
-pub(crate) use prompts::BLOCK_TOKENS;
 use observer::{Observed, Observer};
 use prepare::Prepared;
 use progress::Progress;
+pub(crate) use prompts::BLOCK_TOKENS;
 use recorder::{Recorded, Recorder, Told};
 use screen::Screen;
 

@@ -2,9 +2,7 @@ use std::sync::Arc;
 
 use turnbench_client::ServerTokenizer;
 use turnbench_metrics::{BlockSizeSource, PromptFacts, ServerReport, TokenBasis};
-use turnbench_model::{
-    Message, PromptTokenizer, PromptTokens, RequestRecord, TokenizerSource,
-};
+use turnbench_model::{Message, PromptTokenizer, PromptTokens, RequestRecord, TokenizerSource};
 use turnbench_rundir::{LinesWriter, PROMPT_BLOCKS_FILE, PROMPTS_FILE, RunDir};
 use turnbench_workload::{BlocksOfRun, PromptSource, RunBlocks, SentOptions, SentPrompts};
 
@@ -85,7 +83,10 @@ impl<'a> PromptPass<'a> {
         let tokenizer = plan.workload.tokenizer_name().to_owned();
         let (source, basis) = match ids {
             PromptIds::Template => (
-                PromptSource::Template(prepared.tokenizer.as_deref()?, prepared.template.as_deref()?),
+                PromptSource::Template(
+                    prepared.tokenizer.as_deref()?,
+                    prepared.template.as_deref()?,
+                ),
                 TokenBasis::ChatTemplate { tokenizer, rejected_conversations: 0 },
             ),
             PromptIds::Server(server) => (PromptSource::Server(&**server), TokenBasis::Server),

@@ -8,8 +8,8 @@ use turnbench_rundir::{JsonLines, Line, LinePlace, LinesWriter, RunDir, TOKEN_CO
 use turnbench_workload::{BlocksOfRun, CountOptions, TokenCounter};
 
 use super::prepare::Prepared;
-use super::prompts::{self, PromptIds, PromptPass};
 use super::problems::{OutputInProgress, Problems, cannot_write, create};
+use super::prompts::{self, PromptIds, PromptPass};
 use super::recorder::Recorded;
 use crate::cmd::conversations::AnswerPlaces;
 use crate::cmd::output;
