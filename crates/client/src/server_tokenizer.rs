@@ -11,7 +11,7 @@ use crate::error::ClientError;
 use crate::http1::{ChatHeaders, HeadTemplate, chat_headers};
 use crate::session::{KeepBody, Limits, Request, Session};
 
-/// Time limit of one call.
+/// Time limit of one call, unless it is told otherwise.
 const LIMIT: Nanos = Nanos::from_millis(60_000);
 /// Most idle connections that are kept.
 const IDLE_MAX: usize = 16;
@@ -26,6 +26,7 @@ pub struct ServerTokenizer {
     tokenize: HeadTemplate,
     detokenize: HeadTemplate,
     vocab_size: u32,
+    limit: Nanos,
     idle: Mutex<Vec<Lane>>,
 }
 
@@ -70,7 +71,14 @@ impl ServerTokenizer {
         let template = |path| HeadTemplate::new("POST", connector.endpoint(), path, &headers);
         let (tokenize, detokenize) = (template("/tokenize")?, template("/detokenize")?);
         let idle = Mutex::new(Vec::new());
-        Ok(Self { connector, model: model.to_owned(), tokenize, detokenize, vocab_size, idle })
+        let model = model.to_owned();
+        Ok(Self { connector, model, tokenize, detokenize, vocab_size, limit: LIMIT, idle })
+    }
+
+    /// The same with another time limit for a call.
+    #[must_use]
+    pub fn within(self, limit: Nanos) -> Self {
+        Self { limit, ..self }
     }
 
     fn call<T: for<'de> Deserialize<'de>>(
@@ -96,7 +104,7 @@ impl ServerTokenizer {
         template.write("", Some(body.len()), &mut head);
         let now = self.connector.clock().now();
         let request = Request { bytes: &[&head, &body], intended_ns: now, built_ns: None };
-        let limits = Limits { deadline: Some(now + LIMIT), cancel: &Cancel::never() };
+        let limits = Limits { deadline: Some(now + self.limit), cancel: &Cancel::never() };
         let response = lane.runtime.block_on(lane.session.send(request, limits, &mut KeepBody));
         if let Some(error) = &response.error {
             return Err(failed(error.to_string()));

@@ -31,7 +31,7 @@ impl RowOptions {
 /// The numbers of one completed request: the reference's fields first, in its order, then ours.
 ///
 /// `None` means not known (not reported, not measured, no tokenizer); it is never a zero.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RequestRow {
     /// `first_token - sent`, lowered by `(n - 1) * tpot_ms` (not below 0.1 ms) when the first
     /// chunk held n > 1 tokens, as the reference does.

@@ -7,12 +7,13 @@ use serde_json::Value;
 use crate::{Content, HistoryReasoning, Message, Nanos, Outcome, Stamps};
 
 /// The part of a run to which a request belongs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// `--warmup-step`: measured, recorded, left out of the statistics.
     Warmup,
     /// The run proper.
+    #[default]
     Main,
 }
 

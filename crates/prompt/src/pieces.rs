@@ -57,11 +57,11 @@ impl<T: Tokenizer> PieceTokenizer<T> {
         }
         let checks_left = &self.checks_left;
         let one_less = |left: u32| left.checked_sub(1);
-        if checks_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
-            if self.tokenizer.encode(text)? != self.encode_pieces(&pieces)? {
-                self.must_stay_whole.store(true, Ordering::Relaxed);
-                return Ok(vec![text]);
-            }
+        if checks_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+            && self.tokenizer.encode(text)? != self.encode_pieces(&pieces)?
+        {
+            self.must_stay_whole.store(true, Ordering::Relaxed);
+            return Ok(vec![text]);
         }
         Ok(pieces)
     }

@@ -1,6 +1,7 @@
 //! The cache ledger of a run: what was possible, what the server says, and what the clock saw.
 
 mod causes;
+mod counters;
 mod differences;
 mod reusable;
 mod sums;

@@ -71,7 +71,7 @@ impl LedgerSums {
             ideal_tokens: sum(|row| row.ideal_tokens),
             own_history_tokens: sum(|row| row.own_history_tokens),
             lru_tokens: sum(|row| row.lru_tokens),
-            efficiency: gap.and_then(|gap| gap.efficiency()),
+            efficiency: gap.and_then(Gap::efficiency),
             missed_tokens: gap.map(|gap| gap.missed),
             beyond_tokens: gap.map(|gap| gap.beyond),
             ttft_p50_ms: at(0.5),

@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use super::{CacheLedger, DifferenceId, TokenCauses};
 use crate::{NeededCapacity, ServerReport, grouped};
 
@@ -111,13 +113,11 @@ fn what_it_could(ledger: &CacheLedger) -> Option<String> {
     let mut text =
         format!("An endless cache could have served {} ({})", grouped(ideal), share(ideal, prompt));
     if let Some(own) = total.own_history_tokens {
-        text.push_str(&format!(
-            ", {} of that from the conversations' own earlier turns",
-            share(own, ideal)
-        ));
+        let own = share(own, ideal);
+        let _ = write!(text, ", {own} of that from the conversations' own earlier turns");
     }
     if let Some(efficiency) = total.efficiency {
-        text.push_str(&format!("; the server reached {} of it", percent(efficiency)));
+        let _ = write!(text, "; the server reached {} of it", percent(efficiency));
     }
     Some(text + ".")
 }
@@ -147,11 +147,11 @@ fn capacity(ledger: &CacheLedger, causes: &TokenCauses) -> String {
     if let (Some(median), Some(holds)) =
         (causes.needed_cache_p50_tokens, ledger.device_capacity_tokens)
     {
-        text.push_str(&format!(
-            ", since {} tokens (median) were used before it came back and the device holds {}",
-            grouped(median),
-            grouped(holds)
-        ));
+        let (median, holds) = (grouped(median), grouped(holds));
+        let _ = write!(
+            text,
+            ", since {median} tokens (median) were used before it came back and the device holds {holds}"
+        );
     }
     text
 }

@@ -6,7 +6,6 @@ pub(crate) mod records;
 
 use serde_json::Value;
 use turnbench_metrics::RequestRow;
-use turnbench_model::Phase;
 
 /// The requests of a recorded case (see `testdata/statistics/README.md`).
 pub(crate) fn synthetic_rows(count: usize, start_together: bool) -> Vec<RequestRow> {
@@ -47,45 +46,11 @@ fn synthetic_row(x: u64, index: u32, start_time_ms: f64) -> RequestRow {
 /// A row in which everything of ours is unknown.
 pub(crate) fn blank_row() -> RequestRow {
     RequestRow {
-        ttft_ms: None,
-        tpot_ms: None,
-        latency_ms: 0.0,
-        start_time_ms: 0.0,
         input_num_turns: 1,
-        input_num_tokens: None,
-        output_num_tokens: None,
-        output_num_chunks: 0,
-        output_num_first_chunk_tokens: None,
-        approx_cached_percent: None,
         conversation_id: "c".into(),
-        client_id: 0,
         turn: 1,
         attempt: 1,
-        phase: Phase::Main,
-        ttft_raw_ms: None,
-        ttft_corrected: false,
-        ttft_intended_ms: None,
-        send_lateness_ms: 0.0,
-        first_event_ms: None,
-        last_token_ms: None,
-        connect_ms: None,
-        itl_mean_ms: None,
-        itl_p50_ms: None,
-        itl_p99_ms: None,
-        itl_max_ms: None,
-        prompt_tokens: None,
-        completion_tokens: None,
-        cached_tokens: None,
-        reasoning_tokens: None,
-        input_tokens_source: None,
-        output_tokens_source: None,
-        first_token_delay_ms: None,
-        client_delay_max_ms: None,
-        server_ttft_ms: None,
-        server_gap_ms: None,
-        stamp_source: None,
-        finish_reason: None,
-        request_bytes: 0,
+        ..RequestRow::default()
     }
 }
 

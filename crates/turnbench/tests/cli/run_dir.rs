@@ -31,6 +31,8 @@ fn a_run_leaves_these_files_as_their_schemas_promise() {
     let expect = [
         "environment.json",
         "plan.json",
+        "prompt_blocks.jsonl",
+        "prompts.json",
         "records.jsonl",
         "report.json",
         "run_facts.json",

@@ -58,6 +58,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Not so with what asks for metrics, models, or token ids, which it has none of.
+    pub fn asks_for_answer(&self) -> bool {
+        self.method == "POST" && !self.path.ends_with("/tokenize")
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -129,24 +134,25 @@ impl Stub {
         self.shared.seen.lock().expect("no thread panicked").clone()
     }
 
-    /// Waits until there were that many POSTs.
+    /// Waits until there were that many requests for answers.
     pub fn wait_for_posts(&self, count: usize) {
         let seen = self.shared.seen.lock().expect("no thread panicked");
-        let enough =
-            |seen: &mut Vec<Seen>| seen.iter().filter(|seen| seen.method == "POST").count() < count;
+        let enough = |seen: &mut Vec<Seen>| {
+            seen.iter().filter(|seen| seen.asks_for_answer()).count() < count
+        };
         let (_seen, waited) =
             self.shared.changed.wait_timeout_while(seen, PATIENCE, enough).expect("no panic");
         assert!(!waited.timed_out(), "no {count} POSTs came");
     }
 
-    /// The bodies of the POSTs so far.
+    /// The bodies of the requests for answers so far.
     pub fn bodies(&self) -> Vec<Value> {
         self.posts().iter().map(Seen::json).collect()
     }
 
-    /// The POSTs so far.
+    /// The requests for answers so far.
     pub fn posts(&self) -> Vec<Seen> {
-        self.seen().into_iter().filter(|seen| seen.method == "POST").collect()
+        self.seen().into_iter().filter(Seen::asks_for_answer).collect()
     }
 }
 
@@ -173,7 +179,7 @@ fn serve(shared: &Shared, stream: TcpStream, connection: usize) {
         if seen.behaviour == "die" {
             shared.close();
         }
-        let goes_on = if seen.method == "POST" {
+        let goes_on = if seen.asks_for_answer() {
             answer(&shared.behaviour, &seen, &mut out)
         } else {
             info(&shared.behaviour, &seen, &mut out)
@@ -185,7 +191,7 @@ fn serve(shared: &Shared, stream: TcpStream, connection: usize) {
 }
 
 fn behaviour_of(shared: &Shared, seen: &Seen) -> String {
-    if seen.method != "POST" {
+    if !seen.asks_for_answer() {
         return String::new();
     }
     let number = shared.posts.fetch_add(1, Ordering::SeqCst) + 1;

@@ -93,15 +93,13 @@ impl RunBlocks {
     fn sequence(&mut self, conversation: u32, sent: &SentBlocks) -> Last {
         let kept = usize::try_from(sent.kept).unwrap_or(usize::MAX);
         let before = self.last.get(&conversation).map(|last| last.sequence);
-        let sequence = match before.filter(|&before| self.sequences[before].len() == kept) {
-            Some(before) => before,
-            None => {
-                let names = before.map_or(&[][..], |before| &self.sequences[before]);
-                let names = names[..kept.min(names.len())].to_vec();
-                self.sequences.push(names);
-                self.sequences.len() - 1
-            }
-        };
+        let whole = before.filter(|&before| self.sequences[before].len() == kept);
+        let sequence = whole.unwrap_or_else(|| {
+            let names = before.map_or(&[][..], |before| &self.sequences[before]);
+            let names = names[..kept.min(names.len())].to_vec();
+            self.sequences.push(names);
+            self.sequences.len() - 1
+        });
         let names = &mut self.sequences[sequence];
         names.extend_from_slice(&sent.names);
         let left = Last { sequence, blocks: names.len(), tokens: sent.left_tokens };

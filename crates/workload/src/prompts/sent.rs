@@ -123,10 +123,8 @@ impl<'a> SentPrompts<'a> {
             history.turns += 1;
         }
         let tools = conversation.request.get("tools");
-        let prompt = match history.is_rejected {
-            true => None,
-            false => self.ids.prompt(&history.messages, tools)?,
-        };
+        let prompt =
+            if history.is_rejected { None } else { self.ids.prompt(&history.messages, tools)? };
         history.is_rejected = prompt.is_none();
         let mut ids = match prompt {
             Some(ids) => ids,

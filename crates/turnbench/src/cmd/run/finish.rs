@@ -38,7 +38,12 @@ pub(crate) fn finish(
         problems.extend(observed.disk_error);
         ServerReport::of(observed.figures)
     });
-    let beside = WrittenBeside { run_dir, failed: failed.as_deref(), server: server.as_ref() };
+    let beside = WrittenBeside {
+        run_dir,
+        failed: failed.as_deref(),
+        interrupted: end.interrupted,
+        server: server.as_ref(),
+    };
     let mut tally = read_back(prepared, &mut recorded, beside)?;
     problems.append(tally.problems);
     take_in(&mut tally.builder, server, tally.prompts, &prepared.plan);

@@ -6,13 +6,13 @@ use turnbench_client::{BasePath, Connector, Endpoint, TlsOptions};
 use turnbench_metrics::Environment;
 use turnbench_model::{
     ChatTemplate, Clock, Compat, Conversation, LedgerPlan, MonotonicClock, PLAN_SCHEMA_VERSION,
-    Plan, Tokenizer, TokenizerSource, WorkloadPlan,
+    Plan, PromptTokens, Tokenizer, TokenizerSource, WorkloadPlan,
 };
 use turnbench_workload::Loaded;
 
 use super::server::{self, ServerAccess};
 use super::workload::{Opened, answer_tokens};
-use crate::args::{CompatArg, PromptTokensArg, RunArgs};
+use crate::args::{CompatArg, RunArgs};
 use crate::cmd::kv_bytes::kv_bytes_per_token;
 use crate::cmd::{environment, file_limit, output, selfcheck, tokenizer};
 use crate::exit::{Exit, WithExitCode};
@@ -45,11 +45,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     resolve::check_threads(args)?;
     let clock = Arc::new(MonotonicClock::start());
     let now = Timestamp::from_nanosecond(i128::from(clock.unix_ns()))?;
-    // The reference ignores the percentages when there is a warm-up step.
-    let warmup_fractions = match compat {
-        Compat::Vllm if args.warmup_step => vec![0.0],
-        Compat::None | Compat::Vllm => resolve::warmup_fractions(&args.warmup_percentages)?,
-    };
+    let warmup_fractions = warmup_fractions(args, compat)?;
     let request = resolve::request_plan(args, compat)?;
     let (target, secrets) = resolve::target(&args.server, &args.model, compat)?;
     let connector = connector(&target.url, args, compat, clock.clone())?;
@@ -74,13 +70,9 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
     if loaded.is_none() {
         loaded = load_tokenizer(&source, args, &access, &target.served_model_name)?;
     }
-    let directory = loaded.as_ref().and_then(|loaded| loaded.directory.as_deref());
-    let kv_bytes_per_token = kv_bytes_per_token(&args.ledger.kv_bytes, directory)?;
-    let (tokenizer, template) = parts(loaded, args.ledger.prompt_tokens);
-    let ledger = LedgerPlan {
-        kv_bytes_per_token,
-        ..resolve::ledger_plan(&args.ledger, compat, &source, template.is_some())?
-    };
+    let ledger = ledger_plan(args, compat, &source, loaded.as_ref())?;
+    let template = loaded.as_ref().and_then(|loaded| loaded.template.clone());
+    let tokenizer = loaded.map(|loaded| loaded.tokenizer);
     let mut environment = environment::environment(clock.unix_ns() - clock.now().0);
     environment.capacity = selfcheck::capacity(&environment);
     server::ask(&access, &target.served_model_name, compat, &mut environment)?;
@@ -138,6 +130,14 @@ fn check_seed(seed: u64, compat: Compat) -> Result<(), Exit> {
     Ok(())
 }
 
+/// The reference ignores the percentages when there is a warm-up step.
+fn warmup_fractions(args: &RunArgs, compat: Compat) -> Result<Vec<f64>, Exit> {
+    match compat {
+        Compat::Vllm if args.warmup_step => Ok(vec![0.0]),
+        Compat::None | Compat::Vllm => resolve::warmup_fractions(&args.warmup_percentages),
+    }
+}
+
 fn connector(
     url: &str,
     args: &RunArgs,
@@ -167,7 +167,7 @@ fn load_tokenizer(
     Ok(match source {
         TokenizerSource::None => None,
         TokenizerSource::Server => Some(Loaded {
-            tokenizer: server::tokenizer(access, served_model_name)?,
+            tokenizer: Arc::new(server::tokenizer(access, served_model_name)?),
             template: None,
             template_error: None,
             directory: None,
@@ -178,18 +178,23 @@ fn load_tokenizer(
     })
 }
 
-/// A tokenizer and its chat template. A template that is of no use is told of where it was to be used.
-fn parts(
-    loaded: Option<Loaded>,
-    prompt_tokens: PromptTokensArg,
-) -> (Option<Arc<dyn Tokenizer>>, Option<Arc<dyn ChatTemplate>>) {
-    let Some(loaded) = loaded else { return (None, None) };
-    if let Some(error) = loaded.template_error
-        && matches!(prompt_tokens, PromptTokensArg::Auto | PromptTokensArg::Template)
+/// How the cache ledger is made. A chat template that is of no use is told of where it was to be used.
+fn ledger_plan(
+    args: &RunArgs,
+    compat: Compat,
+    source: &TokenizerSource,
+    loaded: Option<&Loaded>,
+) -> Result<LedgerPlan, Exit> {
+    let has_template = loaded.is_some_and(|loaded| loaded.template.is_some());
+    let plan = resolve::ledger_plan(&args.ledger, compat, source, has_template)?;
+    if let Some(error) = loaded.and_then(|loaded| loaded.template_error.as_ref())
+        && plan.prompt_tokens == PromptTokens::Auto
     {
         output::warn(format!("{error}; prompts are made without it"));
     }
-    (Some(loaded.tokenizer), loaded.template)
+    let directory = loaded.and_then(|loaded| loaded.directory.as_deref());
+    let kv_bytes_per_token = kv_bytes_per_token(&args.ledger.kv_bytes, directory)?;
+    Ok(LedgerPlan { kv_bytes_per_token, ..plan })
 }
 
 fn warn_of_open_lengths(args: &RunArgs, has_tokenizer: bool) {

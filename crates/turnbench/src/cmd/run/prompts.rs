@@ -1,8 +1,8 @@
-use std::sync::Arc;
-
 use turnbench_client::ServerTokenizer;
 use turnbench_metrics::{BlockSizeSource, PromptFacts, ServerReport, TokenBasis};
-use turnbench_model::{Message, PromptTokenizer, PromptTokens, RequestRecord, TokenizerSource};
+use turnbench_model::{
+    Message, Nanos, PromptTokenizer, PromptTokens, RequestRecord, TokenizerSource,
+};
 use turnbench_rundir::{LinesWriter, PROMPT_BLOCKS_FILE, PROMPTS_FILE, RunDir};
 use turnbench_workload::{BlocksOfRun, PromptSource, RunBlocks, SentOptions, SentPrompts};
 
@@ -10,6 +10,7 @@ use super::prepare::Prepared;
 use super::problems::{OutputInProgress, Problems};
 use super::server::{self, ServerAccess};
 use crate::cmd::output;
+use crate::exit::Exit;
 
 /// Tokens of a block in vLLM, unless it is told otherwise.
 pub(crate) const BLOCK_TOKENS: u32 = 16;
@@ -17,48 +18,58 @@ pub(crate) const BLOCK_TOKENS: u32 = 16;
 /// five million of them, a matter of seconds.
 const AUTO_SERVER_BYTES_MAX: u64 = 20_000_000;
 
+/// How long a server that was not named for it may take to give its tokens.
+const AUTO_SERVER_LIMIT: Nanos = Nanos::from_millis(10_000);
+
 /// Where the ids of a run's prompts come from; decided once the run is over.
 pub(super) enum PromptIds {
     Template,
-    Server(Arc<ServerTokenizer>),
+    Server(ServerTokenizer),
     Messages,
 }
 
-/// Decides whose ids prompts are made of; `None`: nobody's.
-pub(super) fn prompt_ids(prepared: &Prepared, sent_bytes: u64) -> Option<PromptIds> {
-    let is_local = prepared.plan.workload.tokenizer != TokenizerSource::Server;
-    let has_local = prepared.tokenizer.is_some() && is_local;
+/// Decides whose ids prompts are made of; `None`: nobody's. Nobody waits for a server's after an
+/// interrupt that did not ask for them.
+pub(super) fn prompt_ids(
+    prepared: &Prepared,
+    sent_bytes: u64,
+    interrupted: bool,
+) -> Option<PromptIds> {
+    let named_server = prepared.plan.workload.tokenizer == TokenizerSource::Server;
+    let has_local = prepared.tokenizer.is_some() && !named_server;
     match prepared.plan.ledger.prompt_tokens {
         PromptTokens::None => None,
         PromptTokens::Template => Some(PromptIds::Template),
         PromptTokens::Messages => Some(PromptIds::Messages),
-        PromptTokens::Server => asked(prepared).map_or_else(
-            |why| {
+        PromptTokens::Server => match asked(server(prepared)) {
+            Ok(server) => Some(PromptIds::Server(server)),
+            Err(why) => {
                 output::warn(format!("what could be reused is not known: {why}"));
                 None
-            },
-            |server| Some(PromptIds::Server(server)),
-        ),
+            }
+        },
         PromptTokens::Auto if prepared.template.is_some() => Some(PromptIds::Template),
         PromptTokens::Auto => {
-            let server = (!is_local || sent_bytes <= AUTO_SERVER_BYTES_MAX)
-                .then(|| asked(prepared).ok())
-                .flatten();
+            let may_ask = !interrupted && (named_server || sent_bytes <= AUTO_SERVER_BYTES_MAX);
+            let server = may_ask.then(|| server(prepared));
+            let server = server.map(|server| server.map(|it| it.within(AUTO_SERVER_LIMIT)));
+            let server = server.and_then(|server| asked(server).ok());
             server.map(PromptIds::Server).or(has_local.then_some(PromptIds::Messages))
         }
     }
 }
 
-/// The server's tokenizer, if it takes messages.
-fn asked(prepared: &Prepared) -> Result<Arc<ServerTokenizer>, String> {
+fn server(prepared: &Prepared) -> Result<ServerTokenizer, Exit> {
     let access = ServerAccess { connector: &prepared.connector, headers: &prepared.headers };
-    let tokenizer = server::tokenizer(&access, &prepared.plan.target.served_model_name)
-        .map_err(|exit| exit.error.to_string())?;
+    server::tokenizer(&access, &prepared.plan.target.served_model_name)
+}
+
+/// The server's tokenizer, if it takes messages.
+fn asked(tokenizer: Result<ServerTokenizer, Exit>) -> Result<ServerTokenizer, String> {
+    let tokenizer = tokenizer.map_err(|exit| exit.error.to_string())?;
     let probe = [Message::new("user", "a")];
-    match tokenizer.prompt_ids(&probe, None) {
-        Ok(_) => Ok(tokenizer),
-        Err(error) => Err(error.to_string()),
-    }
+    tokenizer.prompt_ids(&probe, None).map_err(|error| error.to_string())?;
+    Ok(tokenizer)
 }
 
 /// Makes the prompts of a run anew while its records are read back, and keeps their blocks.
@@ -89,7 +100,7 @@ impl<'a> PromptPass<'a> {
                 ),
                 TokenBasis::ChatTemplate { tokenizer, rejected_conversations: 0 },
             ),
-            PromptIds::Server(server) => (PromptSource::Server(&**server), TokenBasis::Server),
+            PromptIds::Server(server) => (PromptSource::Server(server), TokenBasis::Server),
             PromptIds::Messages => (
                 PromptSource::Messages(prepared.tokenizer.as_deref()?),
                 TokenBasis::Messages { tokenizer },

@@ -36,6 +36,8 @@ pub(crate) struct WrittenBeside<'a> {
     pub run_dir: Option<&'a RunDir>,
     /// Where failed attempts go.
     pub failed: Option<&'a Path>,
+    /// Whether the run was cut short.
+    pub interrupted: bool,
     /// What the server said of itself.
     pub server: Option<&'a ServerReport>,
 }
@@ -54,7 +56,7 @@ pub(crate) fn read_back<'a>(
         reasoning: prepared.plan.request.history_reasoning,
         only: recorded.usage_missing.take(),
     };
-    let ids = prompts::prompt_ids(prepared, recorded.sent_bytes);
+    let ids = prompts::prompt_ids(prepared, recorded.sent_bytes, beside.interrupted);
     let counter = prepared
         .tokenizer
         .as_deref()

@@ -59,14 +59,10 @@ pub(crate) fn ask(
 }
 
 /// The server's own tokenizer.
-pub(crate) fn tokenizer(
-    access: &ServerAccess<'_>,
-    model: &str,
-) -> Result<Arc<ServerTokenizer>, Exit> {
+pub(crate) fn tokenizer(access: &ServerAccess<'_>, model: &str) -> Result<ServerTokenizer, Exit> {
     // Servers don't tell; only drawing ids at random would need to know.
     let vocab_size = u32::MAX;
     ServerTokenizer::new(Arc::clone(access.connector), access.headers, model, vocab_size)
-        .map(Arc::new)
         .map_err(unreachable)
 }
 
