@@ -146,16 +146,11 @@ mod tests {
             let mut ids = Vec::from_iter(self.marks_start.then_some(999));
             let mut rest = text;
             while let Some(first) = rest.bytes().next() {
-                match self.special.iter().position(|token| rest.starts_with(token.as_str())) {
-                    Some(at) => {
-                        ids.push(1000 + at as u32);
-                        rest = &rest[self.special[at].len()..];
-                    }
-                    None => {
-                        ids.push(u32::from(first));
-                        rest = &rest[1..];
-                    }
-                }
+                let special = self.special.iter().position(|token| rest.starts_with(&**token));
+                let (id, length) = special
+                    .map_or((u32::from(first), 1), |at| (1000 + at as u32, self.special[at].len()));
+                ids.push(id);
+                rest = &rest[length..];
             }
             Ok(ids)
         }
@@ -187,7 +182,7 @@ mod tests {
         let pieces = PieceTokenizer::new(Bytes::new(&["|"], false), 10_000);
         let mut text = String::new();
         for turn in 0..30 {
-            text.push_str(&format!("turn {turn} says something|"));
+            text.extend(["turn ", &turn.to_string(), " says something|"]);
             let ids = pieces.encode_text(&text).unwrap();
             assert_eq!(ids, Bytes::new(&["|"], false).encode(&text).unwrap());
         }
