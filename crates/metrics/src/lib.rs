@@ -27,6 +27,7 @@ mod row;
 mod selfcheck;
 mod summary;
 mod text;
+mod tiers_report;
 mod verdict;
 mod workload_report;
 
@@ -58,6 +59,10 @@ pub use selfcheck::{
 };
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
 pub use text::grouped;
+pub use tiers_report::{
+    BreakEven, CannotTell, Estimate, ProbingEnd, PromptCost, Reach, Revisit,
+    TIERS_REPORT_SCHEMA_VERSION, TierLevel, TiersNote, TiersReport,
+};
 pub use verdict::{Level, Note, NoteId, Reason, ReasonId, Verdict};
 pub use workload_report::{
     Arrivals, BlockReuse, Distribution, HistogramBin, NamedCount, PromptGrowth, RequestOrder,

@@ -24,6 +24,7 @@ mod record;
 mod sent_blocks;
 mod server;
 mod stamps;
+mod tiers_plan;
 mod tokenizer;
 
 pub use client_facts::{OpenedConnection, ShardFacts};
@@ -49,4 +50,5 @@ pub use server::{
     MetricsSource, SampleMoment, SampleStatistics, Scrape, ServerFigures,
 };
 pub use stamps::{Received, StampSource, Stamps};
+pub use tiers_plan::{TIERS_PLAN_SCHEMA_VERSION, TiersPlan};
 pub use tokenizer::{ChatTemplate, PromptTokenizer, Tokenizer, TokenizerError};

@@ -13,6 +13,8 @@
 //! | `run_facts.json` | what became of the conversations | after the run |
 //! | `report.json` | the run report | at the end |
 //!
+//! `turnbench cache tiers` leaves `tiers_plan.json` and `tiers_report.json` instead of plan and report.
+//!
 //! **Invariant:** a file that exists is readable at any moment, whatever killed the run: JSON
 //! files appear whole (written beside and renamed), and a reader drops the last line of a `.jsonl`
 //! file if it was cut.
@@ -47,6 +49,7 @@ pub use lines_writer::LinesWriter;
 pub use metrics_lines::{MetricsReader, MetricsWriter};
 pub use run_dir::{
     ENVIRONMENT_FILE, PLAN_FILE, PROMPT_BLOCKS_FILE, PROMPTS_FILE, RECORDS_FILE, REPORT_FILE,
-    RUN_FACTS_FILE, RunDir, SERVER_METRICS_FILE, TOKEN_COUNTS_FILE,
+    RUN_FACTS_FILE, RunDir, SERVER_METRICS_FILE, TIERS_PLAN_FILE, TIERS_REPORT_FILE,
+    TOKEN_COUNTS_FILE,
 };
 pub use written_lines::WrittenLines;

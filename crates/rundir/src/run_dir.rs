@@ -24,6 +24,10 @@ pub const PROMPT_BLOCKS_FILE: &str = "prompt_blocks.jsonl";
 pub const SERVER_METRICS_FILE: &str = "server_metrics.jsonl";
 /// What became of the conversations.
 pub const RUN_FACTS_FILE: &str = "run_facts.json";
+/// The resolved plan of `cache tiers`.
+pub const TIERS_PLAN_FILE: &str = "tiers_plan.json";
+/// What `cache tiers` found.
+pub const TIERS_REPORT_FILE: &str = "tiers_report.json";
 /// The run report.
 pub const REPORT_FILE: &str = "report.json";
 
