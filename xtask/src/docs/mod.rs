@@ -29,6 +29,10 @@ const GENERATED: &[Generated] = &[
         path: "docs/schema/cache-report.json",
         text: schema::<turnbench_metrics::CacheReport>,
     },
+    Generated {
+        path: "docs/schema/tiers-report.json",
+        text: schema::<turnbench_metrics::TiersReport>,
+    },
     Generated { path: "docs/schema/selfcheck.json", text: schema::<turnbench_metrics::Selfcheck> },
     Generated { path: "docs/schema/plan.json", text: schema::<turnbench_model::Plan> },
     Generated { path: "docs/schema/record.json", text: schema::<turnbench_model::RequestRecord> },

@@ -37,6 +37,7 @@ const LAYERS: &[Layer] = &[
     layer("workload", 2, &["model", "random", "kvcache", "metrics", "prompt"]),
     layer("client", 2, &["model", "load", "socket", "random"]),
     layer("observe", 2, &["model"]),
+    layer("staircase", 2, &["model", "metrics"]),
     layer("simserver", 2, &["model", "kvcache", "prompt", "socket"]),
     layer("report", 2, &["model", "metrics"]),
     layer(
@@ -54,6 +55,7 @@ const LAYERS: &[Layer] = &[
             "client",
             "observe",
             "simserver",
+            "staircase",
             "report",
         ],
     ),
