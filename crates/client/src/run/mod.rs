@@ -24,6 +24,7 @@ use turnbench_load::{ClientLoop, Driver, LoadSummary};
 use turnbench_model::{Compat, Nanos, OpenedConnection, RequestPlan, ShardFacts};
 
 pub use control::Control;
+pub(crate) use outcome::Reader;
 pub use outlet::{Outlets, Records};
 pub use script::{Script, TurnScript};
 
@@ -126,7 +127,7 @@ pub fn run_with(
         control,
         dialogues: Dialogues::new(input),
         secrets: secrets(&input.headers),
-        head: head(input)?,
+        head: chat_head(&input.connector, &input.headers)?,
         outlets,
     };
     let mut shards = Shards::new(input, &context.outlets)?;
@@ -199,7 +200,7 @@ impl Shards {
 
 /// The API key and the words of custom header values, which may be secrets; the longest first, so
 /// that no part of one is left. Short words would blot out innocent text.
-fn secrets(headers: &ChatHeaders) -> Vec<String> {
+pub(crate) fn secrets(headers: &ChatHeaders) -> Vec<String> {
     const LENGTH_MIN: usize = 8;
     let custom = headers.custom.iter().flat_map(|(_, value)| value.split_ascii_whitespace());
     let words = headers.api_key.as_deref().into_iter().chain(custom);
@@ -209,8 +210,10 @@ fn secrets(headers: &ChatHeaders) -> Vec<String> {
     secrets
 }
 
-/// The head of every request of the run.
-fn head(input: &RunInput) -> Result<HeadTemplate, ClientError> {
-    let endpoint = input.connector.endpoint();
-    HeadTemplate::new("POST", endpoint, CHAT_PATH, &chat_headers(&input.headers))
+/// The head of every chat request.
+pub(crate) fn chat_head(
+    connector: &Connector,
+    headers: &ChatHeaders,
+) -> Result<HeadTemplate, ClientError> {
+    HeadTemplate::new("POST", connector.endpoint(), CHAT_PATH, &chat_headers(headers))
 }

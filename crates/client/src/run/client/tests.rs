@@ -16,7 +16,7 @@ use crate::run::context::Context;
 use crate::run::control::Control;
 use crate::run::dialogue::Dialogues;
 use crate::run::relay::Relay;
-use crate::run::{Records, RunInput, Script, head};
+use crate::run::{Records, RunInput, Script, chat_head};
 use crate::timer::Timer;
 use crate::{BasePath, Connector, Endpoint, Session, TlsOptions};
 
@@ -102,7 +102,7 @@ async fn run_both() -> ([Nanos; 2], Vec<RequestRecord>) {
         control: &control,
         dialogues: Dialogues::new(&input),
         secrets: Vec::new(),
-        head: head(&input).unwrap(),
+        head: chat_head(&input.connector, &input.headers).unwrap(),
         outlets,
     };
     let shared = ShardShared {
