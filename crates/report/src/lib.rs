@@ -18,12 +18,12 @@ mod terminal;
 pub use error::ReportError;
 pub use export::{
     ConversationsJson, FailedRequestsJson, StatsKeys, Workbook, cache_json, failed_requests_path,
-    run_report_json, stats_json, workbook_file_name, workload_json,
+    run_report_json, stats_json, tiers_json, workbook_file_name, workload_json,
 };
 pub use terminal::{
     Parameters, ReferenceStyle, cache_text, client_text, conversation_table_text,
     conversations_text, correction_text, demo_text, generation_parameters, generator_text,
     headlines_text, ledger_text, outcome_text, parameters_text, selfcheck_text, server_text,
-    statistics_text, turns_text, verdict_text, workload_text,
+    statistics_text, tiers_text, turns_text, verdict_text, workload_text,
 };
 pub use turnbench_metrics::metrics_markdown;

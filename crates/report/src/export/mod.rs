@@ -6,6 +6,7 @@ mod conversations;
 mod json;
 mod list;
 mod stats_json;
+mod tiers_json;
 mod workload_json;
 mod xlsx;
 
@@ -13,5 +14,6 @@ pub use cache_json::cache_json;
 pub use conversations::ConversationsJson;
 pub use json::run_report_json;
 pub use stats_json::{FailedRequestsJson, StatsKeys, failed_requests_path, stats_json};
+pub use tiers_json::tiers_json;
 pub use workload_json::workload_json;
 pub use xlsx::{Workbook, workbook_file_name};

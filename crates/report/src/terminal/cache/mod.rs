@@ -3,6 +3,7 @@ mod plot;
 use turnbench_metrics::{CacheReport, CacheSize, RequestOrder, TokenBasis};
 
 use super::lines::{counted, grouped, labelled, percentage, table, wrapped};
+use super::sizes::gib;
 use plot::plot;
 
 /// What `turnbench cache analyze` prints, for a terminal of `width` columns.
@@ -230,16 +231,6 @@ fn size_text(size: CacheSize) -> String {
     match size.bytes {
         Some(bytes) => format!("{} GiB", gib(bytes)),
         None => counted(size.tokens, "token"),
-    }
-}
-
-fn gib(bytes: f64) -> String {
-    let gib = bytes / f64::from(1 << 30);
-    match gib {
-        gib if gib >= 100.0 => format!("{gib:.0}"),
-        gib if gib >= 10.0 => format!("{gib:.1}"),
-        gib if gib >= 0.1 => format!("{gib:.2}"),
-        gib => format!("{gib:.4}"),
     }
 }
 

@@ -1,7 +1,8 @@
 use turnbench_metrics::CacheReport;
 
-use super::{gib, grouped};
-use crate::terminal::lines::WIDTH;
+use crate::terminal::lines::{WIDTH, grouped};
+use crate::terminal::log_axis::log_axis;
+use crate::terminal::sizes::gib;
 
 /// Rows of a plot.
 const ROWS: usize = 11;
@@ -9,8 +10,6 @@ const ROWS: usize = 11;
 const LEFT: usize = 9;
 /// Widest plot that is of any use.
 const WIDTH_MAX: usize = 120;
-/// Columns between two numbers under the axis.
-const TICK_COLUMNS: usize = 14;
 
 /// The share of prompt tokens that an LRU cache serves, by its size on a logarithmic axis; empty
 /// with less than two points.
@@ -51,30 +50,13 @@ pub(super) fn plot(report: &CacheReport, width: usize) -> String {
         text.push_str(format!("{label}{}", cells.collect::<String>()).trim_end());
         text.push('\n');
     }
-    text.push_str(&axis(report, columns, low, high));
-    text
-}
-
-fn axis(report: &CacheReport, columns: usize, low: f64, high: f64) -> String {
-    let ticks = columns / TICK_COLUMNS;
-    let places: Vec<usize> = (0..=ticks).map(|tick| tick * (columns - 1) / ticks.max(1)).collect();
-    let line = (0..columns).map(|column| if places.contains(&column) { '┬' } else { '─' });
-    let mut text = format!("{:>8}└{}\n", "", line.collect::<String>());
-    let mut labels = String::new();
-    for place in places {
-        let blocks = (low + (high - low) * place as f64 / (columns - 1) as f64).exp();
+    text.push_str(&log_axis(LEFT, columns, (low, high), |blocks| {
         let tokens = blocks * f64::from(report.block_tokens);
-        let label = match report.kv_bytes_per_token {
+        match report.kv_bytes_per_token {
             Some(bytes) => gib(bytes * tokens),
             None => grouped(tokens.round() as u64),
-        };
-        // Under its tick, or as far to the left as the end of the line wants it.
-        let start = (LEFT + place).min(LEFT + columns - label.len().min(columns));
-        let start = start.max(labels.chars().count() + usize::from(!labels.is_empty()));
-        labels.push_str(&" ".repeat(start - labels.chars().count()));
-        labels.push_str(&label);
-    }
-    text.push_str(&labels);
+        }
+    }));
     let unit = if report.kv_bytes_per_token.is_some() { "GiB" } else { "tokens" };
-    text + &format!("\n{:>LEFT$}size of the cache in {unit}\n", "")
+    text + &format!("{:>LEFT$}size of the cache in {unit}\n", "")
 }
