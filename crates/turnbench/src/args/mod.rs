@@ -24,7 +24,7 @@ mod workload;
 use clap::{Parser, Subcommand};
 
 pub(crate) use cache::{
-    AnalyzeArgs, AnalyzeFormat, CacheArgs, CacheCommand, InclusionArg, SizeArg,
+    AnalyzeArgs, AnalyzeFormat, CacheArgs, CacheCommand, InclusionArg, SizeArg, TiersArgs,
 };
 pub(crate) use convert::{ConvertArgs, TargetArg};
 pub(crate) use data_set::{AsciiArg, DataSetArgs, MaxTurnsArgs, OverModelLenArg};
@@ -83,7 +83,7 @@ pub(crate) enum Command {
     Convert(Box<ConvertArgs>),
     /// Show what is in a workload, without any server: sizes, times, and what prompts share
     Inspect(Box<InspectArgs>),
-    /// Show what KV caches of any size could do for a workload
+    /// Show what KV caches can do for a workload, and what a server's own does
     Cache(CacheArgs),
     /// Start a simulated server that speaks vLLM's API
     Serve(Box<ServeArgs>),

@@ -17,6 +17,6 @@ pub(crate) use ledger::ledger_plan;
 pub(crate) use load::load_plan;
 pub(crate) use metrics::metrics_plan;
 pub(crate) use output::{OutputFiles, RunDirPlace, check_writable, run_dir_place};
-pub(crate) use request::request_plan;
+pub(crate) use request::{parse_extra_body, request_plan};
 pub(crate) use target::target;
 pub(crate) use warmup::warmup_fractions;

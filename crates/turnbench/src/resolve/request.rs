@@ -66,7 +66,7 @@ fn check_limits(min: i64, max: i64) -> Result<(), Exit> {
     Ok(())
 }
 
-fn parse_extra_body(text: &str) -> Result<Map<String, Value>, Exit> {
+pub(crate) fn parse_extra_body(text: &str) -> Result<Map<String, Value>, Exit> {
     let value: Value =
         serde_json::from_str(text).map_err(|error| Exit::usage(extra_body_syntax(text, &error)))?;
     let Value::Object(map) = value else {

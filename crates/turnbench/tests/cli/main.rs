@@ -24,3 +24,4 @@ mod serve;
 mod server_metrics;
 mod signals;
 mod simulated;
+mod tiers;

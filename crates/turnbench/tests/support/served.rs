@@ -26,6 +26,14 @@ impl Served {
         Self::start_plain(folder, &[&fast, &prefill, more].concat())
     }
 
+    /// Starts it in `folder` with fast decoding, and a cost of prompts that `more` sets; returns once it
+    /// listens.
+    pub fn start_tiered(folder: &Path, more: &[&str]) -> Self {
+        let tokenizer = root().join("testdata/tokenizer/bpe").display().to_string();
+        let fixed = ["--decode-ms", "0.1", "--decode-ms-per-seq", "0.01", "--model", &tokenizer];
+        Self::start_plain(folder, &[&fixed, more].concat())
+    }
+
     /// Starts it in `folder` with these flags alone; returns once it listens.
     pub fn start_plain(folder: &Path, flags: &[&str]) -> Self {
         Self::listening(Command::new(assert_cmd::cargo::cargo_bin("turnbench")), folder, flags)

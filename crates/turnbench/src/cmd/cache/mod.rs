@@ -1,4 +1,5 @@
 mod analyze;
+mod tiers;
 
 use crate::args::{CacheArgs, CacheCommand};
 use crate::exit::{Exit, ExitCode};
@@ -7,5 +8,6 @@ use crate::exit::{Exit, ExitCode};
 pub(crate) fn cache(args: &CacheArgs) -> Result<ExitCode, Exit> {
     match &args.command {
         CacheCommand::Analyze(args) => analyze::analyze(args),
+        CacheCommand::Tiers(args) => tiers::tiers(args),
     }
 }

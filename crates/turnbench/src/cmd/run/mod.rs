@@ -13,7 +13,6 @@ mod prompts;
 mod read_back;
 mod recorder;
 mod screen;
-mod server;
 mod wire;
 mod workload;
 

@@ -4,20 +4,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use turnbench_client::http1::ChatHeaders;
-use turnbench_client::{
-    BasePath, Connector, Endpoint, PageError, PageLimits, Session, TlsOptions, get_page,
-};
+use turnbench_client::TlsOptions;
 use turnbench_model::{Clock, MetricsSample, Nanos, SampleMoment, Scrape, ServerFigures};
-use turnbench_observe::text::PAGE_BYTES_MAX;
-use turnbench_observe::{FiguresBuilder, counts_alike, page};
+use turnbench_observe::{FiguresBuilder, counts_alike};
 use turnbench_rundir::MetricsWriter;
 
 use super::prepare::Prepared;
-use crate::exit::{Exit, WithExitCode};
+use crate::cmd::page_source::PageSource;
+use crate::cmd::server::ServerAccess;
+use crate::exit::Exit;
 
-/// What a page may take.
-const LIMITS: PageLimits = PageLimits { time: Nanos::from_millis(2_000), bytes: PAGE_BYTES_MAX };
 /// How long counters may take to stand still.
 const SETTLE: Nanos = Nanos::from_millis(2_000);
 /// Time between two looks at whether they do.
@@ -51,8 +47,11 @@ impl Observer {
     ) -> Result<Option<Self>, Exit> {
         let Some(plan) = &prepared.plan.metrics else { return Ok(None) };
         let clock = Arc::clone(prepared.connector.clock());
-        let sources = plan.urls.iter().map(|url| Source::new(url, prepared, tls, &clock));
-        let sources = sources.collect::<Result<_, _>>()?;
+        let server = ServerAccess { connector: &prepared.connector, headers: &prepared.headers };
+        let sources = plan.urls.iter().map(|url| {
+            Ok(Source { page: PageSource::new(url, &server, tls)?, is_given_up: false })
+        });
+        let sources = sources.collect::<Result<_, Exit>>()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let watch = Watch {
             sources,
@@ -91,63 +90,9 @@ impl Observer {
 
 /// One URL.
 struct Source {
-    url: Arc<str>,
-    session: Session,
-    headers: ChatHeaders,
+    page: PageSource,
     /// It had no page before the run, so that it is not asked again and again.
     is_given_up: bool,
-}
-
-impl Source {
-    fn new(
-        url: &str,
-        prepared: &Prepared,
-        tls: &TlsOptions,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, Exit> {
-        let endpoint = Endpoint::parse(url, BasePath::Keep).or_usage()?;
-        let server = prepared.connector.endpoint();
-        let is_server = (endpoint.is_secure(), endpoint.authority())
-            == (server.is_secure(), server.authority());
-        // Another server has no business with the key.
-        let headers = if is_server {
-            ChatHeaders { session_id: false, offer_compression: false, ..prepared.headers.clone() }
-        } else {
-            ChatHeaders::default()
-        };
-        let connector = Connector::new(endpoint, tls, Arc::clone(clock)).or_usage()?;
-        let session = Session::new(Arc::new(connector));
-        Ok(Self { url: url.into(), session, headers, is_given_up: false })
-    }
-
-    async fn sample(&mut self, moment: SampleMoment, clock: &dyn Clock) -> MetricsSample {
-        let start = clock.now();
-        let got = get_page(&mut self.session, &self.headers, LIMITS).await;
-        let (asked, had) = match &got {
-            Ok(page) => (page.asked_ns, page.had_ns),
-            Err(_) => (start, clock.now()),
-        };
-        let half_width_ns = Nanos(had.since(asked).0 / 2);
-        let scrape = match got.map(|got| page(&got.bytes)) {
-            Ok(Ok(page)) => Scrape::Page(page),
-            Ok(Err(error)) => Scrape::Failed(error.to_string()),
-            Err(error) => Scrape::Failed(why(&error)),
-        };
-        MetricsSample {
-            source: Arc::clone(&self.url),
-            moment,
-            at_ns: asked + half_width_ns,
-            half_width_ns,
-            scrape,
-        }
-    }
-}
-
-fn why(error: &PageError) -> String {
-    match error {
-        PageError::Transport(error) => crate::exit::describe(&anyhow::anyhow!(error.to_string())),
-        PageError::Status(_) | PageError::TooLong(_) | PageError::Header(_) => error.to_string(),
-    }
 }
 
 /// The observer's thread.
@@ -232,7 +177,7 @@ impl Watch {
     fn sample_all(&mut self, moment: SampleMoment) -> Vec<MetricsSample> {
         let mut samples = Vec::new();
         for source in self.sources.iter_mut().filter(|source| !source.is_given_up) {
-            let sample = self.runtime.block_on(source.sample(moment, &*self.clock));
+            let sample = self.runtime.block_on(source.page.sample(moment));
             self.figures.add(&sample);
             if let Some(writer) = &mut self.writer
                 && let Err(error) = writer.push(&sample)

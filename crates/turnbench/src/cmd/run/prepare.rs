@@ -10,10 +10,10 @@ use turnbench_model::{
 };
 use turnbench_workload::Loaded;
 
-use super::server::{self, ServerAccess};
 use super::workload::{Opened, answer_tokens};
 use crate::args::{CompatArg, RunArgs};
 use crate::cmd::kv_bytes::kv_bytes_per_token;
+use crate::cmd::server::{self, ServerAccess};
 use crate::cmd::{environment, file_limit, output, selfcheck, tokenizer};
 use crate::exit::{Exit, WithExitCode};
 use crate::resolve::{self, OutputFiles, RunDirPlace};

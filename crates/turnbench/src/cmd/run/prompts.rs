@@ -8,8 +8,8 @@ use turnbench_workload::{BlocksOfRun, PromptSource, RunBlocks, SentOptions, Sent
 
 use super::prepare::Prepared;
 use super::problems::{OutputInProgress, Problems};
-use super::server::{self, ServerAccess};
 use crate::cmd::output;
+use crate::cmd::server::{self, ServerAccess};
 use crate::exit::Exit;
 
 /// Tokens of a block in vLLM, unless it is told otherwise.

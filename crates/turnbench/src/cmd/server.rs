@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use turnbench_client::http1::ChatHeaders;
-use turnbench_client::{ClientError, Connector, ServerTokenizer, server_info};
+use turnbench_client::{ClientError, Connector, ServerInfo, ServerTokenizer, server_info};
 use turnbench_metrics::{Environment, ServerModel};
 use turnbench_model::Compat;
 
@@ -14,13 +14,8 @@ pub(crate) struct ServerAccess<'a> {
     pub headers: &'a ChatHeaders,
 }
 
-/// Asks the server for its version and models, and checks the model's name.
-pub(crate) fn ask(
-    access: &ServerAccess<'_>,
-    model: &str,
-    compat: Compat,
-    environment: &mut Environment,
-) -> Result<(), Exit> {
+/// Asks the server for its version and models.
+pub(crate) fn info(access: &ServerAccess<'_>, compat: Compat) -> Result<ServerInfo, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let info =
         runtime.block_on(server_info(access.connector, access.headers)).map_err(unreachable)?;
@@ -32,12 +27,38 @@ pub(crate) fn ask(
             info.models_status
         )));
     }
-    let models = info.models.unwrap_or_default();
+    Ok(info)
+}
+
+/// Asks the server for its version and models, and checks the model's name.
+pub(crate) fn ask(
+    access: &ServerAccess<'_>,
+    model: &str,
+    compat: Compat,
+    environment: &mut Environment,
+) -> Result<(), Exit> {
+    let info = info(access, compat)?;
+    check_model(access, &info, model, compat)?;
+    note(info, environment);
+    Ok(())
+}
+
+/// Keeps what a server says about itself.
+pub(crate) fn note(info: ServerInfo, environment: &mut Environment) {
     environment.server_version = info.version;
-    environment.server_models = models
-        .iter()
-        .map(|model| ServerModel { id: model.id.clone(), max_model_len: model.max_model_len })
+    environment.server_models = (info.models.unwrap_or_default().into_iter())
+        .map(|model| ServerModel { id: model.id, max_model_len: model.max_model_len })
         .collect();
+}
+
+/// Checks that the server has a model of this name, as far as it tells.
+pub(crate) fn check_model(
+    access: &ServerAccess<'_>,
+    info: &ServerInfo,
+    model: &str,
+    compat: Compat,
+) -> Result<(), Exit> {
+    let models = info.models.as_deref().unwrap_or_default();
     if models.is_empty() || models.iter().any(|known| known.id == model) {
         return Ok(());
     }
