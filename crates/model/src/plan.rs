@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Nanos, TurnRules};
+use crate::{FillPlan, Nanos, TurnRules};
 
 /// Version of the plan's serialised form.
 pub const PLAN_SCHEMA_VERSION: u32 = 1;
@@ -29,6 +29,9 @@ pub struct Plan {
     /// Where and how often the server's metrics are asked for; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsPlan>,
+    /// How the number of active conversations was chosen, if by the cache's size (`--fill-cache`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<FillPlan>,
     /// How the cache ledger is made.
     #[serde(default)]
     pub ledger: LedgerPlan,

@@ -41,6 +41,7 @@ mod token_counts;
 mod tokenizer;
 mod trace_text;
 mod warning;
+mod working_set;
 mod writer;
 
 pub use cache_analysis::{CacheAnalysis, analyze_cache};
@@ -72,6 +73,7 @@ pub use tokenizer::{
 };
 pub use trace_text::{FillReport, TraceText, TraceTextError};
 pub use warning::Warning;
+pub use working_set::WorkingSet;
 pub use writer::{
     OutputFile, Target, WriteError, WriteReport, Writer, WriterOptions, write_conversations_json,
 };

@@ -45,6 +45,13 @@ pub(crate) fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "it must be a number, such as 2 or 0.5".to_owned())
 }
 
+/// A multiple, with or without an x behind it.
+pub(crate) fn factor(text: &str) -> Result<f64, String> {
+    let digits = text.strip_suffix(['x', 'X']).unwrap_or(text);
+    let factor = digits.parse::<f64>().ok().filter(|it| it.is_finite() && *it > 0.0);
+    factor.ok_or_else(|| "it must be a multiple above 0, such as 1.5x".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{count, number, port, seed, whole};

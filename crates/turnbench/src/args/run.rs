@@ -73,6 +73,19 @@ pub(crate) struct RunArgs {
     )]
     pub max_active_conversations: Option<i64>,
 
+    /// Choose --max-active-conversations so that their contexts together are this multiple of the
+    /// server's cache, such as 1.5x
+    ///
+    /// The cache is the device's, by the server's metrics, or --cache-size. A context is what a
+    /// conversation has in the cache on average over its turns; what conversations share counts once.
+    #[arg(long, value_parser = number::factor, value_name = "FACTOR",
+        conflicts_with = "max_active_conversations", help_heading = "Load")]
+    pub fill_cache: Option<f64>,
+
+    /// Size of the cache for --fill-cache: 200000tokens, 40GiB, or the file that cache tiers --json wrote
+    #[arg(long, value_name = "SIZE", requires = "fill_cache", help_heading = "Load")]
+    pub cache_size: Option<String>,
+
     /// Requests over all clients, spread evenly over them [default: all]
     #[arg(
         short = 'n',

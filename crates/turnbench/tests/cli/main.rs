@@ -10,6 +10,7 @@ mod data_set;
 mod demo;
 mod errors;
 mod failures;
+mod fill_cache;
 mod formats;
 mod generate;
 mod help;

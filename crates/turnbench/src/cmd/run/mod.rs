@@ -1,6 +1,7 @@
 //! `turnbench run`: prepare, replay, report.
 
 mod content;
+mod fill;
 mod finish;
 mod interrupt;
 mod measure;

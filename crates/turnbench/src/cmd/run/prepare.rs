@@ -10,6 +10,7 @@ use turnbench_model::{
 };
 use turnbench_workload::Loaded;
 
+use super::fill::Fill;
 use super::workload::{Opened, answer_tokens};
 use crate::args::{CompatArg, RunArgs};
 use crate::cmd::kv_bytes::kv_bytes_per_token;
@@ -37,6 +38,17 @@ pub(crate) struct Prepared {
 
 /// Checks every flag and file, makes the workload, and asks the server what it is.
 pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
+    let mut prepared = gather(args)?;
+    if let Some(factor) = args.fill_cache {
+        let (active, fill) = Fill { args, prepared: &prepared }.plan(factor)?;
+        prepared.plan.load.max_active_conversations = active;
+        prepared.plan.fill = Some(fill);
+    }
+    Ok(prepared)
+}
+
+/// As [`prepare`], with the number of active conversations as typed.
+fn gather(args: &RunArgs) -> Result<Prepared, Exit> {
     let compat = match args.compat {
         Some(CompatArg::Vllm) => Compat::Vllm,
         None => Compat::None,
@@ -101,10 +113,10 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         request,
         client,
         metrics,
+        fill: None,
         ledger,
         warmup_fractions,
     };
-    let run_dir = resolve::run_dir_place(args.run_dir.as_deref(), &args.model, now);
     Ok(Prepared {
         plan,
         environment,
@@ -115,7 +127,7 @@ pub(crate) fn prepare(args: &RunArgs) -> Result<Prepared, Exit> {
         connector,
         headers,
         outputs,
-        run_dir,
+        run_dir: resolve::run_dir_place(args.run_dir.as_deref(), &args.model, now),
     })
 }
 

@@ -1,4 +1,4 @@
-use turnbench_metrics::TiersNote;
+use turnbench_metrics::{ServerReport, TiersNote};
 use turnbench_model::{Figure, MetricsSample, SampleMoment, ServerFigures};
 use turnbench_observe::FiguresBuilder;
 use turnbench_rundir::{MetricsWriter, RunDir, SERVER_METRICS_FILE};
@@ -62,15 +62,10 @@ impl Watch {
     /// Tokens of the device's cache and of its blocks, as the server tells them.
     pub(crate) fn cache(&self) -> (Option<u64>, Option<u32>) {
         let figures = self.figures();
-        let value = |figure| {
-            let value = figures.reading(figure)?.before?;
-            (value.is_finite() && value >= 1.0).then_some(value)
-        };
-        let block = value(Figure::KvBlockSize);
-        let blocks = value(Figure::KvCapacityBlocks).zip(block);
-        let tokens =
-            value(Figure::KvCapacityTokens).or(blocks.map(|(blocks, block)| blocks * block));
-        (tokens.map(|tokens| tokens as u64), block.map(|block| block as u32))
+        let block = figures.reading(Figure::KvBlockSize).and_then(|reading| reading.before);
+        let block = block.filter(|tokens| *tokens >= 1.0).map(|tokens| tokens as u32);
+        let tokens = ServerReport::of(figures).device_capacity_tokens();
+        (tokens.filter(|tokens| *tokens > 0), block)
     }
 
     /// What the counters tell, of a server to which `sent_tokens` of prompts were sent from here.
