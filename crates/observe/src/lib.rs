@@ -39,6 +39,7 @@ mod reading;
 mod series;
 mod series_state;
 pub mod text;
+mod twins;
 
 pub use builder::FiguresBuilder;
 pub use page::{SERIES_MAX, counts_alike, page};

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use turnbench_model::{
     Combination, EngineReading, Figure, FigureFlag, FigureKind, FigurePoint, FigureReading,
-    HistogramGrowth, Nanos, SampleMoment, SampleStatistics,
+    FigureUnit, HistogramGrowth, Nanos, SampleMoment, SampleStatistics,
 };
 
 use crate::builder::Source;
-use crate::dialect::{DIALECTS, Role};
+use crate::dialect::{DIALECTS, Role, Stage};
+use crate::twins::Twins;
 
 /// A figure of a kind of server: index in the dialects.
 type Key = (Figure, usize);
@@ -25,32 +26,44 @@ struct Track {
 }
 
 impl Gauges {
-    /// Notes every figure's value after a page has been taken.
+    /// Notes every figure's value after all sources have been asked. One to which a source without an
+    /// answer belongs has none.
     pub(crate) fn note(&mut self, sources: &[Source], at_ns: Nanos, moment: SampleMoment) {
-        let ranks = ranks(sources);
-        let mut values: BTreeMap<Key, f64> = BTreeMap::new();
+        if moment == SampleMoment::Before {
+            for track in self.0.values_mut() {
+                track.from = track.points.len();
+            }
+        }
+        let (ranks, twins) = (ranks(sources), Twins::of(sources));
+        let mut values: BTreeMap<Key, Option<f64>> = BTreeMap::new();
         for (number, source) in sources.iter().enumerate() {
-            for part in source.series.values().flat_map(|series| &series.parts) {
-                let key = (part.place.figure, part.place.dialect);
-                let definition = key.0.definition();
-                let is_chosen = ranks.get(&(number, key)) == Some(&part.place.rank);
-                if part.place.role == Role::Value
-                    && is_chosen
-                    && definition.kind != FigureKind::Histogram
-                    && let Some(value) = part.state.now
-                {
-                    let one = values.entry(key);
-                    one.and_modify(|sum| *sum = combined(definition.combination, *sum, value))
-                        .or_insert(value);
+            for series in source.series.values() {
+                for part in &series.parts {
+                    let key = (part.place.figure, part.place.dialect);
+                    let definition = key.0.definition();
+                    if part.place.role != Role::Value
+                        || part.is_repeat
+                        || definition.kind == FigureKind::Histogram
+                        || ranks.get(&(number, key)) != Some(&part.place.rank)
+                        || twins.drops(number, &series.engine, part.place.dialect)
+                    {
+                        continue;
+                    }
+                    if !source.is_fresh {
+                        values.insert(key, None);
+                    } else if let Some(value) = part.state.now {
+                        let one = values.entry(key);
+                        one.and_modify(|all| {
+                            *all = all.map(|all| combined(definition.combination, all, value));
+                        })
+                        .or_insert(Some(value));
+                    }
                 }
             }
         }
         for (key, value) in values {
             let track = self.0.entry(key).or_default();
-            if moment == SampleMoment::Before {
-                track.from = track.points.len();
-            }
-            track.points.push(FigurePoint { at_ns, value });
+            track.points.extend(value.map(|value| FigurePoint { at_ns, value }));
         }
     }
 }
@@ -90,9 +103,10 @@ fn ranks(sources: &[Source]) -> BTreeMap<(usize, Key), usize> {
 
 /// One reading for each figure and kind of server, ascending.
 pub(crate) fn readings(sources: &mut [Source], gauges: &Gauges) -> Vec<FigureReading> {
-    let ranks = ranks(sources);
+    let (ranks, twins) = (ranks(sources), Twins::of(sources));
     let is_one_source = sources.len() == 1;
     let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+    let mut stages: BTreeSet<(usize, Stage)> = BTreeSet::new();
     for (number, source) in sources.iter_mut().enumerate() {
         let (had_before, had_after) = (source.had_before, source.had_after);
         for series in source.series.values_mut() {
@@ -102,20 +116,27 @@ pub(crate) fn readings(sources: &mut [Source], gauges: &Gauges) -> Vec<FigureRea
                 format!("{} {}", source.about.url, series.engine).trim_end().to_owned()
             };
             for part in &mut series.parts {
-                let key = (part.place.figure, part.place.dialect);
-                if ranks.get(&(number, key)) != Some(&part.place.rank) {
+                let place = part.place;
+                let key = (place.figure, place.dialect);
+                if ranks.get(&(number, key)) != Some(&place.rank) {
                     continue;
                 }
+                let group = groups.entry(key).or_insert_with(|| Group::new(key.0));
+                if part.is_repeat || twins.drops(number, &series.engine, place.dialect) {
+                    group.flags.insert(FigureFlag::CountedOnce);
+                    continue;
+                }
+                stages.extend(series.stage.map(|stage| (place.dialect, stage)));
                 let growth = part.state.growth(had_before, had_after);
                 let seen = SeriesReading {
-                    role: part.place.role,
+                    role: place.role,
+                    had_before,
                     before: part.state.before,
                     after: part.state.now.filter(|_| had_after),
                     growth,
                     warmup_growth: part.state.warmup_growth(),
                     max: part.state.max,
                 };
-                let group = groups.entry(key).or_insert_with(|| Group::new(key.0));
                 // A histogram's parts appear one by one; its sum stands for all.
                 if seen.role == Role::Value {
                     group.flags.extend(&part.state.flags);
@@ -132,14 +153,66 @@ pub(crate) fn readings(sources: &mut [Source], gauges: &Gauges) -> Vec<FigureRea
                 reading.during = track.statistics();
             }
         }
-        reading
+        (key.1, reading)
     });
-    made.collect()
+    let mut made: Vec<_> = made.collect();
+    let handing = handing(&made, &stages);
+    for (dialect, reading) in &mut made {
+        let is_repeated = handing.contains(dialect) && is_of_requests(reading.figure)
+            || twins.repeated.contains(dialect)
+                && reading.figure.definition().combination == Combination::Sum;
+        if is_repeated {
+            flag(reading, FigureFlag::Repeated);
+        }
+        if DIALECTS[*dialect].is_lagging && reading.growth.is_some() {
+            flag(reading, FigureFlag::Lagging);
+        }
+    }
+    made.into_iter().map(|(_, reading)| reading).collect()
+}
+
+/// The kinds of servers in which a request passes from one engine to another.
+fn handing(
+    readings: &[(usize, FigureReading)],
+    stages: &BTreeSet<(usize, Stage)>,
+) -> BTreeSet<usize> {
+    let is_handing = |dialect: usize| {
+        let of = |figure| {
+            let is_it = |(its, reading): &&(usize, FigureReading)| {
+                (*its, reading.figure) == (dialect, figure)
+            };
+            readings.iter().find(is_it).map(|(_, reading)| reading)
+        };
+        let are_several = of(Figure::PromptTokens).is_some_and(|it| it.engines.len() > 1);
+        let moved = of(Figure::TransferBytes).and_then(|it| it.growth);
+        let is_split = [Stage::Prefill, Stage::Decode].map(|it| stages.contains(&(dialect, it)));
+        is_split == [true, true] || (are_several && moved.is_some_and(|bytes| bytes > 0.0))
+    };
+    (0..DIALECTS.len()).filter(|dialect| is_handing(*dialect)).collect()
+}
+
+/// Whether each request counts in a figure.
+fn is_of_requests(figure: Figure) -> bool {
+    let definition = figure.definition();
+    match definition.kind {
+        FigureKind::Counter => {
+            matches!(definition.unit, FigureUnit::Tokens | FigureUnit::Requests)
+        }
+        FigureKind::Histogram => true,
+        FigureKind::Gauge => false,
+    }
+}
+
+fn flag(reading: &mut FigureReading, flag: FigureFlag) {
+    reading.flags.push(flag);
+    reading.flags.sort_unstable();
+    reading.flags.dedup();
 }
 
 /// What one series brings to a figure.
 struct SeriesReading {
     role: Role,
+    had_before: bool,
     before: Option<f64>,
     after: Option<f64>,
     growth: Option<f64>,
@@ -175,6 +248,7 @@ struct Total {
     combination: Combination,
     before: Option<f64>,
     after: Option<f64>,
+    is_before_whole: bool,
     is_after_whole: bool,
     growth: Known,
     warmup_growth: Known,
@@ -187,6 +261,7 @@ impl Total {
             combination: figure.definition().combination,
             before: None,
             after: None,
+            is_before_whole: true,
             is_after_whole: true,
             growth: Known::ZERO,
             warmup_growth: Known::ZERO,
@@ -202,9 +277,16 @@ impl Total {
         self.before = both(self.before, seen.before);
         self.after = both(self.after, seen.after);
         self.max = both(self.max, seen.max);
+        // A counter that appears later was at 0.
+        self.is_before_whole &= seen.had_before;
         self.is_after_whole &= seen.after.is_some();
         self.growth.add(seen.growth);
         self.warmup_growth.add(seen.warmup_growth);
+    }
+
+    /// The value before the run proper, if every source had a page then.
+    fn before(&self) -> Option<f64> {
+        self.before.filter(|_| self.is_before_whole)
     }
 
     /// The last value, if every series had one.
@@ -247,7 +329,7 @@ impl Group {
         let is_histogram = figure.definition().kind == FigureKind::Histogram;
         let engines = self.engines.iter().map(|(engine, total)| EngineReading {
             engine: engine.clone(),
-            before: total.before,
+            before: total.before(),
             after: total.after(),
             growth: total.growth.0.filter(|_| is_counted),
             max: total.max.filter(|_| !is_counted),
@@ -257,7 +339,7 @@ impl Group {
         FigureReading {
             figure,
             dialect: DIALECTS[dialect].name.to_owned(),
-            before: self.all.before,
+            before: self.all.before(),
             after: self.all.after(),
             growth: self.all.growth.0.filter(|_| is_counted),
             warmup_growth: self.all.warmup_growth.0.filter(|_| is_counted),

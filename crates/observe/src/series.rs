@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use memchr::memchr3;
 
 use crate::text::{Sample, series};
 
@@ -18,13 +18,6 @@ impl SeriesName {
         Self { name: name.to_owned(), labels }
     }
 
-    /// Of a sample.
-    pub fn of(sample: &Sample<'_>) -> Self {
-        let labels = sample.labels.iter();
-        let labels = labels.map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        Self::new(&sample.name, labels)
-    }
-
     /// Reads what [`SeriesName::key`] wrote; `None` when the text is no series.
     pub fn parse(key: &str) -> Option<Self> {
         let (name, labels, rest) = series(key)?;
@@ -35,29 +28,16 @@ impl SeriesName {
     /// The series as the format writes it, labels ascending: the same text for the same series.
     pub fn key(&self) -> String {
         let mut key = String::with_capacity(64);
-        let in_braces = !is_plain(&self.name, true);
-        if !in_braces {
-            key.push_str(&self.name);
-        }
-        if in_braces || !self.labels.is_empty() {
-            key.push('{');
-            if in_braces {
-                push_quoted(&mut key, &self.name);
-            }
-            for (at, (name, value)) in self.labels.iter().enumerate() {
-                if in_braces || at > 0 {
-                    key.push(',');
-                }
-                if is_plain(name, false) {
-                    key.push_str(name);
-                } else {
-                    push_quoted(&mut key, name);
-                }
-                key.push('=');
-                push_quoted(&mut key, value);
-            }
-            key.push('}');
-        }
+        let labels = self.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        push_key(&mut key, &self.name, labels);
+        key
+    }
+
+    /// The key without some labels.
+    pub(crate) fn key_without(&self, without: &[&str]) -> String {
+        let mut key = String::with_capacity(64);
+        let labels = self.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        push_key(&mut key, &self.name, labels.filter(|(name, _)| !without.contains(name)));
         key
     }
 
@@ -65,6 +45,44 @@ impl SeriesName {
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// Appends a sample's key; its labels are brought into order.
+pub(crate) fn push_sample_key(key: &mut String, sample: &mut Sample<'_>) {
+    if !sample.labels.is_sorted() {
+        sample.labels.sort();
+    }
+    let labels = sample.labels.iter().map(|(name, value)| (&**name, &**value));
+    push_key(key, &sample.name, labels);
+}
+
+fn push_key<'a>(key: &mut String, name: &str, labels: impl Iterator<Item = (&'a str, &'a str)>) {
+    let mut labels = labels.peekable();
+    let in_braces = !is_plain(name, true);
+    if !in_braces {
+        key.push_str(name);
+        if labels.peek().is_none() {
+            return;
+        }
+    }
+    key.push('{');
+    let mut is_first = !in_braces;
+    if in_braces {
+        push_quoted(key, name);
+    }
+    for (name, value) in labels {
+        if !std::mem::take(&mut is_first) {
+            key.push(',');
+        }
+        if is_plain(name, false) {
+            key.push_str(name);
+        } else {
+            push_quoted(key, name);
+        }
+        key.push('=');
+        push_quoted(key, value);
+    }
+    key.push('}');
 }
 
 /// Whether a name needs no quotes.
@@ -76,15 +94,17 @@ fn is_plain(name: &str, is_metric: bool) -> bool {
 
 fn push_quoted(key: &mut String, text: &str) {
     key.push('"');
-    for letter in text.chars() {
-        match letter {
-            '\n' => key.push_str("\\n"),
-            '"' | '\\' => {
-                let _ = write!(key, "\\{letter}");
-            }
-            _ => key.push(letter),
-        }
+    let mut rest = text;
+    while let Some(at) = memchr3(b'\n', b'"', b'\\', rest.as_bytes()) {
+        key.push_str(&rest[..at]);
+        key.push_str(match rest.as_bytes()[at] {
+            b'\n' => "\\n",
+            b'"' => "\\\"",
+            _ => "\\\\",
+        });
+        rest = &rest[at + 1..];
     }
+    key.push_str(rest);
     key.push('"');
 }
 

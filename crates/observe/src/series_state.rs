@@ -1,4 +1,9 @@
+use std::cmp::Ordering;
+
 use turnbench_model::{FigureFlag, SampleMoment};
+
+/// A server that was started anew so often in a run is several servers that answer in turn.
+const FALLS_MAX: u32 = 3;
 
 /// What became of one series over a run, sample by sample.
 #[derive(Debug)]
@@ -7,18 +12,22 @@ pub(crate) struct SeriesState {
     /// Its value on the source's last page that had one.
     last: Option<f64>,
     /// When it was created, as the server says.
-    created: Option<f64>,
+    pub(crate) created: Option<f64>,
     /// Value on the last page before the run proper; `None` where it was not there.
     pub(crate) before: Option<f64>,
     /// Value on the last page of all; `None` where it was not there.
     pub(crate) now: Option<f64>,
-    /// Whether the last page of all had it as something that is not a number.
+    /// Whether the last page of all had it as something that is no finite number.
     is_nan: bool,
     /// Whether the last page before the run proper had.
     was_nan: bool,
     /// Growth since the beginning of the phase; `None` before the first page of it.
     grown: f64,
     warmup: Option<f64>,
+    /// How often it fell since the beginning of the phase.
+    falls: u32,
+    /// Whether it was created before its last creation: by another server.
+    is_other: bool,
     pub(crate) flags: Vec<FigureFlag>,
     /// Largest value since the run proper began.
     pub(crate) max: Option<f64>,
@@ -47,6 +56,8 @@ impl SeriesState {
             was_nan: false,
             grown: 0.0,
             warmup: None,
+            falls: 0,
+            is_other: false,
             flags: Vec::new(),
             max: None,
         }
@@ -64,7 +75,7 @@ impl SeriesState {
 
     /// Takes a value.
     pub(crate) fn see(&mut self, seen: Seen) {
-        if seen.value.is_nan() {
+        if !seen.value.is_finite() {
             self.is_nan = true;
             self.was_nan |= seen.moment == SampleMoment::Before;
             return;
@@ -91,16 +102,18 @@ impl SeriesState {
         let grown = std::mem::take(&mut self.grown);
         self.warmup = has_warmup.then(|| self.warmup.unwrap_or(0.0) + grown);
         self.flags.clear();
+        self.falls = 0;
+        self.is_other = false;
     }
 
     fn count(&mut self, seen: Seen) {
         let Some(last) = self.last.filter(|_| self.is_counter) else { return };
-        let is_recreated = match (self.created, seen.created) {
-            (Some(old), Some(new)) => new != old,
-            _ => false,
-        };
-        if seen.value < last || is_recreated {
+        // What is not a number does not tell.
+        let created = self.created.zip(seen.created).and_then(|(old, new)| new.partial_cmp(&old));
+        self.is_other |= created == Some(Ordering::Less);
+        if seen.value < last || created.is_some_and(Ordering::is_ne) {
             self.flag(FigureFlag::Restarted);
+            self.falls += 1;
             self.grown += seen.value;
         } else {
             self.grown += seen.value - last;
@@ -135,7 +148,12 @@ impl SeriesState {
         if had_before && self.before.is_none() && !self.was_nan {
             self.flag(FigureFlag::Appeared);
         }
-        let is_known = had_before && had_after && !self.was_nan && self.now.is_some();
+        let is_alternating = self.is_other || self.falls > FALLS_MAX;
+        if is_alternating {
+            self.flag(FigureFlag::Alternating);
+        }
+        let is_known =
+            had_before && had_after && !self.was_nan && !is_alternating && self.now.is_some();
         (is_known && self.is_counter && self.grown.is_finite()).then_some(self.grown)
     }
 }

@@ -140,10 +140,33 @@ fn vllm_connectors_are_read() {
     assert_eq!(load.engines.len(), 2);
     let sum: f64 = load.engines.iter().filter_map(|engine| engine.growth).sum();
     assert_eq!((load.growth, load.engines[0].growth), (Some(sum), Some(12_582_912.0)));
-    assert_eq!(offload.reading(Figure::HostKvUsage).unwrap().engines[0].after, Some(0.3125));
+    // The part that is being moved, not the part that is used.
+    assert!(offload.reading(Figure::HostKvUsage).is_none());
     let tiering = figures(b"", &body("vllm-0.32.0-kv_offload-tiering"));
     let read = tiering.reading(Figure::TierReadSeconds).unwrap();
     assert_eq!(read.engines[0].growth, Some(0.75));
+    let tiers = [
+        (Figure::OffloadLoadBytes, 37_748_736.0),
+        (Figure::OffloadLoadSeconds, 2.25),
+        (Figure::OffloadStoreBytes, 37_748_736.0),
+        (Figure::OffloadStoreSeconds, 2.25),
+        (Figure::OffloadChunkQueries, 111.0),
+        (Figure::OffloadChunkHits, 63.0),
+        (Figure::OffloadRefusedStores, 3.0),
+        (Figure::TierChunkQueries, 111.0),
+        (Figure::TierChunkHits, 63.0),
+        (Figure::TierReadBytes, 37_748_736.0),
+        (Figure::TierWriteSeconds, 2.25),
+        (Figure::TierReadFailures, 3.0),
+        (Figure::TierWriteFailures, 3.0),
+    ];
+    check("vllm-0.32.0-kv_offload-tiering", "vllm", &tiers);
+    let nixl = [
+        (Figure::TransferBytes, 20_971_520.0),
+        (Figure::TransferSeconds, 0.024),
+        (Figure::TransferFailures, 3.0),
+    ];
+    check("vllm-0.32.0-nixl", "vllm", &nixl);
     check("vllm-0.32.0-simple_kv_offload", "vllm", &[(Figure::HostCapacityBlocks, 8_192.0)]);
 }
 
@@ -243,7 +266,9 @@ fn dynamo_frontends_show_figures_once_there_are_requests() {
         let reading = figures.reading(figure).unwrap();
         assert_eq!((reading.growth, reading.has(FigureFlag::Appeared)), (Some(growth), true));
     }
-    check("dynamo-1.6.1-frontend-after", "dynamo", &[(Figure::KvCapacityBlocks, 256.0)]);
+    check("dynamo-1.6.1-frontend-after", "dynamo", &[(Figure::KvBlockSize, 16.0)]);
+    // It shows the blocks of one worker, however many there are.
+    assert!(figures.reading(Figure::KvCapacityBlocks).is_none());
     // A mocker's worker has vLLM's names, the older one of the usage beside the newer.
     check("dynamo-1.6.1-worker", "vllm", &[(Figure::KvUsage, 0.007_812_5)]);
 }

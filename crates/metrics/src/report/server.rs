@@ -128,10 +128,7 @@ impl ServerReport {
 /// The prompt tokens, from the server that told the cached ones if it told both.
 fn prompt_tokens(figures: &ServerFigures, cached: Option<&FigureReading>) -> Option<f64> {
     let Some(cached) = cached else { return figures.growth(Figure::PromptTokens) };
-    let of_same = |figure| {
-        let is_it = |it: &&FigureReading| it.figure == figure && it.dialect == cached.dialect;
-        figures.readings.iter().find(is_it)
-    };
+    let of_same = |figure| figures.readings_of(figure).find(|it| it.dialect == cached.dialect);
     match of_same(Figure::PromptTokens) {
         Some(prompt) => prompt.growth,
         None => Some(of_same(Figure::PromptTokensComputed)?.growth? + cached.growth?),
@@ -191,6 +188,31 @@ mod tests {
         assert_eq!((report.prompt_tokens, report.cached_ratio), (Some(200.0), Some(0.25)));
         assert_eq!((report.tiers[0].tier.as_str(), report.tiers[0].ratio), ("host", Some(0.1)));
         assert_eq!(report.tiers.len(), 1);
+    }
+
+    #[test]
+    fn what_counts_more_than_once_is_not_claimed() {
+        let twice = |figure, growth| FigureReading {
+            flags: vec![FigureFlag::Repeated],
+            ..reading(figure, "vllm", Some(growth))
+        };
+        let of = |more: &[FigureReading]| {
+            let mut readings = vec![
+                twice(Figure::PromptTokens, 200.0),
+                twice(Figure::CachedTokens, 110.0),
+                twice(Figure::CachedTokensHost, 100.0),
+            ];
+            readings.extend_from_slice(more);
+            ServerReport::of(ServerFigures { readings, ..ServerFigures::default() })
+        };
+        let report = of(&[]);
+        assert_eq!((report.prompt_tokens, report.cached_tokens), (None, None));
+        assert_eq!((report.cached_ratio, report.tiers.len()), (None, 0));
+        let router = [
+            reading(Figure::PromptTokens, "dynamo", Some(100.0)),
+            reading(Figure::CachedTokens, "dynamo", Some(10.0)),
+        ];
+        assert_eq!(of(&router).cached_ratio, Some(0.1));
     }
 
     #[test]

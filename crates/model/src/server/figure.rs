@@ -44,6 +44,16 @@ pub enum Figure {
     TierReadSeconds,
     TierWriteBytes,
     TierWriteSeconds,
+    OffloadChunkQueries,
+    OffloadChunkHits,
+    OffloadRefusedStores,
+    TierChunkQueries,
+    TierChunkHits,
+    TierReadFailures,
+    TierWriteFailures,
+    TransferBytes,
+    TransferSeconds,
+    TransferFailures,
     QueueSeconds,
     PrefillSeconds,
     DecodeSeconds,
@@ -70,6 +80,8 @@ pub enum FigureUnit {
     Tokens,
     /// Blocks of the KV cache.
     Blocks,
+    /// As many blocks as a connector moves as one.
+    Chunks,
     /// Tokens in a block.
     TokensPerBlock,
     /// Bytes.
@@ -137,7 +149,7 @@ const fn histogram(figure: Figure, id: &'static str, what: &'static str) -> Figu
 }
 
 use Combination::{Max, Sum};
-use FigureUnit::{Blocks, Bytes, Ratio, Requests, Seconds, Times, Tokens, TokensPerBlock};
+use FigureUnit::{Blocks, Bytes, Chunks, Ratio, Requests, Seconds, Times, Tokens, TokensPerBlock};
 
 /// Every figure, in the order of [`Figure`].
 #[rustfmt::skip]
@@ -178,6 +190,16 @@ pub const FIGURES: &[FigureDefinition] = &[
     counter(Figure::TierReadSeconds, "tier_read_seconds", Seconds, "time that took, added up over transfers"),
     counter(Figure::TierWriteBytes, "tier_write_bytes", Bytes, "KV written to the tiers behind host memory"),
     counter(Figure::TierWriteSeconds, "tier_write_seconds", Seconds, "time that took, added up over transfers"),
+    counter(Figure::OffloadChunkQueries, "offload_chunk_queries", Chunks, "chunks of KV looked up in the first tier behind the device"),
+    counter(Figure::OffloadChunkHits, "offload_chunk_hits", Chunks, "those of them that were there"),
+    counter(Figure::OffloadRefusedStores, "offload_refused_stores", Times, "stores for which the first tier made no room"),
+    counter(Figure::TierChunkQueries, "tier_chunk_queries", Chunks, "chunks of KV looked up in the tiers behind the first"),
+    counter(Figure::TierChunkHits, "tier_chunk_hits", Chunks, "those of them that were there"),
+    counter(Figure::TierReadFailures, "tier_read_failures", Times, "reads from the tiers behind the first that failed"),
+    counter(Figure::TierWriteFailures, "tier_write_failures", Times, "writes to the tiers behind the first that failed"),
+    counter(Figure::TransferBytes, "transfer_bytes", Bytes, "KV that engines handed to one another"),
+    counter(Figure::TransferSeconds, "transfer_seconds", Seconds, "time that took, added up over transfers"),
+    counter(Figure::TransferFailures, "transfer_failures", Times, "those transfers that failed"),
     histogram(Figure::QueueSeconds, "queue_seconds", "time of requests in the queue"),
     histogram(Figure::PrefillSeconds, "prefill_seconds", "time of requests from being taken up to the first token"),
     histogram(Figure::DecodeSeconds, "decode_seconds", "time of requests from the first token to the last"),

@@ -18,14 +18,24 @@ pub struct ServerFigures {
 
 impl ServerFigures {
     /// A figure, from whatever reported it: an engine before its cache, and that before a router.
+    /// One that counts something more than once ([`FigureFlag::Repeated`]) is passed over.
     pub fn reading(&self, figure: Figure) -> Option<&FigureReading> {
-        self.readings.iter().find(|reading| reading.figure == figure)
+        self.readings_of(figure).next()
     }
 
     /// Two figures from the same kind of server.
     pub fn pair(&self, one: Figure, other: Figure) -> Option<(&FigureReading, &FigureReading)> {
-        let of = |figure| self.readings.iter().filter(move |reading| reading.figure == figure);
-        of(one).find_map(|one| Some((one, of(other).find(|it| it.dialect == one.dialect)?)))
+        let mut ones = self.readings_of(one);
+        ones.find_map(|one| {
+            Some((one, self.readings_of(other).find(|it| it.dialect == one.dialect)?))
+        })
+    }
+
+    /// A figure from every kind of server that reported it, those with [`FigureFlag::Repeated`]
+    /// passed over.
+    pub fn readings_of(&self, figure: Figure) -> impl Iterator<Item = &FigureReading> {
+        let is_it = move |it: &&FigureReading| it.figure == figure && !it.has(FigureFlag::Repeated);
+        self.readings.iter().filter(is_it)
     }
 
     /// Growth of a counter over the run proper.
@@ -165,7 +175,7 @@ pub enum FigureFlag {
     NoAfter,
     /// A series that was there is gone from the last page: growth is not known.
     Vanished,
-    /// The first or the last value is not a number: growth is not known.
+    /// The first or the last value is no finite number: growth is not known.
     NotANumber,
     /// A counter fell, or its creation time moved: the server was started anew, and what it counted
     /// between the last page before that and its end is missing. The growth is at least this.
@@ -173,4 +183,15 @@ pub enum FigureFlag {
     /// A series was not there at first; servers show some only once there is something to count. It
     /// counts from 0.
     Appeared,
+    /// An engine was on several pages, or several of its ranks told of the same requests: counted
+    /// once.
+    CountedOnce,
+    /// Requests or engines count more than once in it, and what is too much is not known: prompts
+    /// pass from an engine for prefill to one for decoding, or two pages tell of the same engine.
+    Repeated,
+    /// Different servers answered, as behind a load balancer: growth is not known.
+    Alternating,
+    /// The server brings it up to date only every few seconds: what was counted last is missing, and
+    /// what was counted just before the run may be in it.
+    Lagging,
 }

@@ -5,7 +5,7 @@ use turnbench_model::Figure;
 
 use super::{Dialect, Rule, value};
 
-pub(crate) const DIALECT: Dialect = Dialect { name: "llamacpp", rules: RULES };
+pub(crate) const DIALECT: Dialect = Dialect::new("llamacpp", RULES);
 
 const RULES: &[Rule] = &[
     value(Figure::PromptTokensComputed, "llamacpp:prompt_tokens"),

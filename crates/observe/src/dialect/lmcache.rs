@@ -1,12 +1,13 @@
 //! LMCache inside an engine (names of 0.5.6); it shares the engine's page. Lookups are the
 //! scheduler's, so that several workers do not count a prompt several times; its times add up over
-//! workers.
+//! workers. Its logger brings the page up to date every 10 s.
 
 use turnbench_model::Figure;
 
 use super::{Dialect, Rule, sum, value};
 
-pub(crate) const DIALECT: Dialect = Dialect { name: "lmcache", rules: RULES };
+pub(crate) const DIALECT: Dialect =
+    Dialect { rank_labels: &["worker_id"], is_lagging: true, ..Dialect::new("lmcache", RULES) };
 
 const RULES: &[Rule] = &[
     value(Figure::ExternalCacheQueries, "lmcache:num_lookup_tokens"),

@@ -10,7 +10,7 @@ mod vllm;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use turnbench_model::{Figure, FigureKind};
+use turnbench_model::{Figure, FigureKind, FigureUnit};
 
 use crate::series::SeriesName;
 
@@ -22,6 +22,25 @@ pub(crate) struct Dialect {
     /// What it calls its figures. Of several names for a figure the first that is there counts, so
     /// that a newer name goes before an older one that is still shown beside it.
     pub(crate) rules: &'static [Rule],
+    /// Labels that tell an engine's ranks apart, each of which counts the same requests.
+    pub(crate) rank_labels: &'static [&'static str],
+    /// Whether its counters are brought up to date only every few seconds.
+    pub(crate) is_lagging: bool,
+}
+
+impl Dialect {
+    const fn new(name: &'static str, rules: &'static [Rule]) -> Self {
+        Self { name, rules, rank_labels: &[], is_lagging: false }
+    }
+
+    /// Whether of the ranks of an engine one tells the whole figure, as `series` has it. Bytes each
+    /// has of its own, and moves them in its own time.
+    pub(crate) fn adds_no_rank(&self, series: &SeriesName, figure: Figure) -> bool {
+        let definition = figure.definition();
+        let is_own = definition.unit == FigureUnit::Bytes
+            || (definition.kind, definition.unit) == (FigureKind::Counter, FigureUnit::Seconds);
+        !is_own && self.rank_labels.iter().any(|label| series.label(label).is_some())
+    }
 }
 
 /// Every kind of server, in the order in which they are believed: engines, what caches for them, and
@@ -41,9 +60,30 @@ pub(crate) struct Rule {
     pub(crate) figure: Figure,
     /// As the server writes it, without `_total`, `_sum`, `_count` and `_bucket`.
     name: &'static str,
-    /// Only series with this label, of one of these values.
-    only: Option<(&'static str, &'static [&'static str])>,
+    /// Only series with this label.
+    only: Option<(&'static str, Values)>,
     part: Part,
+}
+
+/// Values of a label.
+#[derive(Clone, Copy, Debug)]
+enum Values {
+    /// These.
+    Of(&'static [&'static str]),
+    /// Those that begin so.
+    StartingWith(&'static str),
+    /// Those that do not.
+    NotStartingWith(&'static str),
+}
+
+impl Values {
+    fn has(self, value: &str) -> bool {
+        match self {
+            Self::Of(values) => values.contains(&value),
+            Self::StartingWith(start) => value.starts_with(start),
+            Self::NotStartingWith(start) => !value.starts_with(start),
+        }
+    }
 }
 
 /// Where a series has the figure.
@@ -69,7 +109,7 @@ const fn labelled(
     label: &'static str,
     values: &'static [&'static str],
 ) -> Rule {
-    Rule { figure, name, only: Some((label, values)), part: Part::Value }
+    Rule { figure, name, only: Some((label, Values::Of(values))), part: Part::Value }
 }
 
 const fn sum(figure: Figure, name: &'static str) -> Rule {
@@ -154,7 +194,7 @@ fn plain(name: &str) -> String {
 }
 
 /// The rules of a series' name, with and without `_total`.
-pub(crate) fn rules(name: &str) -> impl Iterator<Item = &'static Found> {
+pub(crate) fn rules(name: &str) -> impl ExactSizeIterator<Item = &'static Found> {
     let name = plain(name);
     let short = name.strip_suffix("_total");
     let found = short.and_then(|name| BY_NAME.get(name)).or_else(|| BY_NAME.get(&name));
@@ -169,7 +209,7 @@ pub(crate) fn places(series: &SeriesName) -> Vec<Place> {
 fn place(found: &Found, series: &SeriesName) -> Option<Place> {
     let rule = found.rule;
     if let Some((label, values)) = rule.only
-        && !series.label(label).is_some_and(|value| values.contains(&value))
+        && !series.label(label).is_some_and(|value| values.has(value))
     {
         return None;
     }
@@ -208,12 +248,42 @@ pub(crate) fn is_counted(figure: Figure) -> bool {
     figure.definition().kind != FigureKind::Gauge
 }
 
-/// Labels that tell engines and workers apart, the first that is there counts.
-const ENGINE_LABELS: [&str; 5] = ["engine", "dp_rank", "worker_id", "worker", "instance"];
+/// Labels that tell servers, workers and engines apart, from the outside in.
+const ENGINE_LABELS: [&str; 9] = [
+    "worker_addr",
+    "server",
+    "instance",
+    "pod",
+    "worker",
+    "worker_id",
+    "engine_type",
+    "dp_rank",
+    "engine",
+];
 
-/// The engine that a series is about.
-pub(crate) fn engine(series: &SeriesName) -> &str {
-    ENGINE_LABELS.iter().find_map(|label| series.label(label)).unwrap_or_default()
+/// The engine that a series is about: all labels that say so.
+pub(crate) fn engine(series: &SeriesName) -> String {
+    let labels = ENGINE_LABELS.iter().filter_map(|label| series.label(label));
+    // An engine for both prefill and decoding needs no telling apart.
+    labels.filter(|value| !matches!(*value, "" | "unified")).collect::<Vec<_>>().join(" ")
+}
+
+/// The part of a request that an engine does, where each goes through two (SGLang).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Stage {
+    /// Its prompt.
+    Prefill,
+    /// Its answer.
+    Decode,
+}
+
+/// What part of a request the engine of a series does, where that is told.
+pub(crate) fn stage(series: &SeriesName) -> Option<Stage> {
+    match series.label("engine_type")? {
+        "prefill" => Some(Stage::Prefill),
+        "decode" => Some(Stage::Decode),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use turnbench_model::Figure;
 
 use super::{Dialect, Rule, histogram, labelled, sum, value};
 
-pub(crate) const DIALECT: Dialect = Dialect { name: "sglang", rules: RULES };
+pub(crate) const DIALECT: Dialect = Dialect {
+    rank_labels: &["moe_ep_rank", "pp_rank", "tp_rank"],
+    ..Dialect::new("sglang", RULES)
+};
 
 const RULES: &[Rule] = &[
     value(Figure::PromptTokens, "sglang:prompt_tokens"),

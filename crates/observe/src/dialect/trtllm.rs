@@ -6,7 +6,7 @@ use turnbench_model::Figure;
 
 use super::{Dialect, Rule, histogram, labelled, value};
 
-pub(crate) const DIALECT: Dialect = Dialect { name: "trtllm", rules: RULES };
+pub(crate) const DIALECT: Dialect = Dialect::new("trtllm", RULES);
 
 const RULES: &[Rule] = &[
     value(Figure::PromptTokens, "trtllm_prompt_tokens"),

@@ -1,10 +1,12 @@
-//! vLLM (names of 0.32.0, with its KV offloading and tiering connectors, and older ones).
+//! vLLM (names of 0.32.0, with its KV offloading, tiering and NIXL connectors, and older ones). Not read:
+//! `kv_offload_cpu_cache_usage_perc`, which is the part of the host's blocks that are being moved, 0 at
+//! rest however full the host is.
 
 use turnbench_model::Figure;
 
-use super::{Dialect, Rule, histogram, in_label, labelled, value};
+use super::{Dialect, Part, Rule, Values, histogram, in_label, labelled, sum, value};
 
-pub(crate) const DIALECT: Dialect = Dialect { name: "vllm", rules: RULES };
+pub(crate) const DIALECT: Dialect = Dialect::new("vllm", RULES);
 
 const RULES: &[Rule] = &[
     value(Figure::PrefixCacheQueries, "vllm:prefix_cache_queries"),
@@ -28,7 +30,6 @@ const RULES: &[Rule] = &[
     value(Figure::GenerationTokens, "vllm:generation_tokens"),
     value(Figure::KvUsage, "vllm:kv_cache_usage_perc"),
     value(Figure::KvUsage, "vllm:gpu_cache_usage_perc"),
-    value(Figure::HostKvUsage, "vllm:kv_offload_cpu_cache_usage_perc"),
     value(Figure::HostKvUsage, "vllm:cpu_cache_usage_perc"),
     in_label(Figure::KvCapacityTokens, "vllm:cache_config_info", "kv_cache_size_tokens"),
     in_label(Figure::KvCapacityBlocks, "vllm:cache_config_info", "num_gpu_blocks"),
@@ -50,6 +51,16 @@ const RULES: &[Rule] = &[
     value(Figure::TierReadSeconds, "vllm:kv_offload_tiering_read_time"),
     value(Figure::TierWriteBytes, "vllm:kv_offload_tiering_write_bytes"),
     value(Figure::TierWriteSeconds, "vllm:kv_offload_tiering_write_time"),
+    first_tier(Figure::OffloadChunkQueries, "vllm:kv_offload_tiering_chunk_queries"),
+    first_tier(Figure::OffloadChunkHits, "vllm:kv_offload_tiering_chunk_hits"),
+    value(Figure::OffloadRefusedStores, "vllm:kv_offload_allocation_failure"),
+    later_tiers(Figure::TierChunkQueries, "vllm:kv_offload_tiering_chunk_queries"),
+    later_tiers(Figure::TierChunkHits, "vllm:kv_offload_tiering_chunk_hits"),
+    value(Figure::TierReadFailures, "vllm:kv_offload_tiering_promotion_job_failures"),
+    value(Figure::TierWriteFailures, "vllm:kv_offload_tiering_cascade_job_failures"),
+    sum(Figure::TransferBytes, "vllm:nixl_bytes_transferred"),
+    sum(Figure::TransferSeconds, "vllm:nixl_xfer_time_seconds"),
+    value(Figure::TransferFailures, "vllm:nixl_num_failed_transfers"),
     histogram(Figure::QueueSeconds, "vllm:request_queue_time_seconds"),
     histogram(Figure::PrefillSeconds, "vllm:request_prefill_time_seconds"),
     histogram(Figure::DecodeSeconds, "vllm:request_decode_time_seconds"),
@@ -71,4 +82,13 @@ const fn to_device(figure: Figure, name: &'static str) -> Rule {
 
 const fn from_device(figure: Figure, name: &'static str) -> Rule {
     labelled(figure, name, "transfer_type", &["GPU_to_CPU"])
+}
+
+/// A tier's label is its place and its kind: `0:primary`, `1:fs`.
+const fn first_tier(figure: Figure, name: &'static str) -> Rule {
+    Rule { figure, name, only: Some(("tier", Values::StartingWith("0:"))), part: Part::Value }
+}
+
+const fn later_tiers(figure: Figure, name: &'static str) -> Rule {
+    Rule { figure, name, only: Some(("tier", Values::NotStartingWith("0:"))), part: Part::Value }
 }

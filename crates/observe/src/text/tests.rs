@@ -129,7 +129,7 @@ mod properties {
     use proptest::prelude::*;
 
     use super::super::{Entries, Entry};
-    use crate::series::SeriesName;
+    use crate::series::{SeriesName, push_sample_key};
 
     proptest! {
         #[test]
@@ -162,7 +162,9 @@ mod properties {
             let [Entry::Sample(sample)] = &entries[..] else {
                 return Err(TestCaseError::fail(format!("{entries:?} from {page:?}")));
             };
-            prop_assert_eq!(&SeriesName::of(sample), &series);
+            let mut key = String::new();
+            push_sample_key(&mut key, &mut sample.clone());
+            prop_assert_eq!(&key, &series.key());
             prop_assert!(sample.value == value || value.is_nan());
             prop_assert_eq!(SeriesName::parse(&series.key()), Some(series));
         }

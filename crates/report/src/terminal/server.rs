@@ -105,6 +105,12 @@ fn problem(source: &MetricsSource, server: &ServerReport) -> Option<String> {
     if source.dialects.is_empty() && server.figures.sources.len() == 1 {
         return Some(format!("metrics not reported: {url} shows no name that is known"));
     }
+    if source.left_out > 0 {
+        let count = grouped(source.left_out);
+        return Some(format!(
+            "{url} shows {count} series too many, so that its figures are of a part"
+        ));
+    }
     (source.bad_lines > 0)
         .then(|| format!("{} on {url} not understood", counted(source.bad_lines, "line")))
 }
@@ -123,6 +129,24 @@ fn notes(readings: &[FigureReading]) -> Vec<&'static str> {
     if has(FigureFlag::NoAfter) || has(FigureFlag::NoBefore) {
         notes.push(
             "a page from just before or after the run is missing: growth of its counters is not known",
+        );
+    }
+    if has(FigureFlag::Alternating) {
+        notes.push(
+            "different servers answered at one URL, as behind a load balancer: growth of their counters \
+             is not known (--metrics-url for each of them)",
+        );
+    }
+    if has(FigureFlag::Repeated) {
+        notes.push(
+            "some requests count at two engines, or on two pages: figures in which they do are left out \
+             here; each engine's own are in report.json",
+        );
+    }
+    if has(FigureFlag::Lagging) {
+        notes.push(
+            "LMCache counts every 10 s only: its figures lack what came last, and may have what came \
+             just before the run",
         );
     }
     notes
