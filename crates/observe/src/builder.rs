@@ -82,7 +82,7 @@ impl FiguresBuilder {
             at_ns: sample.at_ns,
             asked: Vec::new(),
         });
-        look.at_ns = sample.at_ns;
+        look.at_ns = look.at_ns.max(sample.at_ns);
         look.asked.push(at);
         let source = &mut self.sources[at];
         match &sample.scrape {

@@ -23,6 +23,7 @@ mod run_behaviour;
 mod run_dir;
 mod serve;
 mod server_metrics;
+mod server_tiers;
 mod signals;
 mod simulated;
 mod tiers;

@@ -1,5 +1,6 @@
 //! What a run says of the server's own metrics.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -102,6 +103,29 @@ fn without_metrics_nothing_is_asked_and_nothing_said() {
     assert!(report(folder.path()).get("server").is_none());
     assert!(!folder.path().join("run/server_metrics.jsonl").exists());
     assert!(!ended.stdout.contains("as its counters say"), "{}", ended.stdout);
+}
+
+#[test]
+fn urls_that_do_not_answer_are_waited_for_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Served::start(folder.path(), &[]);
+    // The kernel takes connections, and nobody answers.
+    let silent: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let own = format!("{}/metrics", server.url);
+    let mut urls = vec![own.clone()];
+    urls.extend(silent.iter().map(|it| format!("http://{}/metrics", it.local_addr().unwrap())));
+    let args: Vec<_> = urls.iter().flat_map(|url| ["--metrics-url", url]).collect();
+    let ended = run(folder.path(), &server.url, &args);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(figure(&report(folder.path()), "requests_finished")["growth"], 7.0);
+    let lines = std::fs::read_to_string(folder.path().join("run/server_metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    let failed: Vec<_> = lines.iter().filter(|line| line["error"].is_string()).collect();
+    assert_eq!(failed.len(), 3, "asked once each");
+    let part = |line: &Value, key: &str| line[key].as_i64().unwrap();
+    let last_asked = failed.iter().map(|it| part(it, "at_ns") - part(it, "half_width_ns")).max();
+    let first_over = failed.iter().map(|it| part(it, "at_ns") + part(it, "half_width_ns")).min();
+    assert!(last_asked < first_over, "{failed:?}");
 }
 
 fn check_error(args: &[&str], expect: &str) {

@@ -3,6 +3,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 use turnbench_client::TlsOptions;
 use turnbench_model::{Clock, MetricsSample, Nanos, SampleMoment, Scrape, ServerFigures};
@@ -16,6 +17,8 @@ use crate::exit::Exit;
 
 /// How long counters may take to stand still.
 const SETTLE: Nanos = Nanos::from_millis(2_000);
+/// URLs that are asked together.
+const AT_A_TIME: usize = 16;
 /// Time between two looks at whether they do.
 const SETTLE_STEP: Duration = Duration::from_millis(50);
 
@@ -174,18 +177,23 @@ impl Watch {
         }
     }
 
+    /// Asks some sources at a time, so that one that does not answer keeps few others waiting.
     fn sample_all(&mut self, moment: SampleMoment) -> Vec<MetricsSample> {
         let mut samples = Vec::new();
-        for source in self.sources.iter_mut().filter(|source| !source.is_given_up) {
-            let sample = self.runtime.block_on(source.page.sample(moment));
-            self.figures.add(&sample);
+        let mut sources: Vec<_> =
+            self.sources.iter_mut().filter(|source| !source.is_given_up).collect();
+        for some in sources.chunks_mut(AT_A_TIME) {
+            let asked = some.iter_mut().map(|source| source.page.sample(moment));
+            samples.extend(self.runtime.block_on(join_all(asked)));
+        }
+        for sample in &samples {
+            self.figures.add(sample);
             if let Some(writer) = &mut self.writer
-                && let Err(error) = writer.push(&sample)
+                && let Err(error) = writer.push(sample)
             {
                 let error = crate::exit::describe(&error.into());
                 self.disk_error.get_or_insert(error);
             }
-            samples.push(sample);
         }
         samples
     }
