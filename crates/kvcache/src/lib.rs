@@ -40,6 +40,7 @@ pub use policy::{EvictionPolicy, Fifo, Lru, RecencyList, S3Fifo, S3FifoOptions};
 pub use pool::{BlockId, BlockPool};
 pub use replay::{
     CacheRequest, Estimate, Inclusion, MissCurve, RequestReuse, Reuse, SampledCurve,
-    StackDistances, Tiers, found_tokens, found_tokens_by_tier, reuse,
+    StackDistances, Thinned, Tiers, found_tokens, found_tokens_by_tier, looked_up, reuse,
+    thinned_error,
 };
 pub use table::BlockTable;

@@ -34,6 +34,9 @@ pub struct CacheReport {
     pub requests: u64,
     /// Other requests, which are in no number here.
     pub unknown_requests: u64,
+    /// How a part of the blocks was taken for the whole; absent where all were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<CacheSampling>,
     /// Tokens of all prompts.
     pub prompt_tokens: u64,
     /// Distinct blocks of all prompts and answers, in tokens: what an endless cache fills up with.
@@ -55,6 +58,19 @@ pub struct CacheReport {
     pub curve: Vec<CurvePoint>,
     /// By turn, ascending; of the later ones every power of two.
     pub turns: Vec<TurnReuse>,
+}
+
+/// A sample of a workload's blocks. All figures but counts of conversations, requests and prompt tokens
+/// are then estimates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheSampling {
+    /// Share (0 to 1) of the blocks that was replayed.
+    pub rate: f64,
+    /// Blocks that were looked up in the replay.
+    pub blocks: u64,
+    /// Half of the 95 % interval of what an LRU cache serves, as a share (0 to 1) of the prompt
+    /// tokens, at the size where it is widest.
+    pub error_ratio: f64,
 }
 
 /// A cache's size.
@@ -130,7 +146,7 @@ pub struct TurnReuse {
     /// Of these, what the conversation's own earlier requests had left.
     pub own_history_tokens: u64,
     /// Median of the least LRU cache that serves all of a request's ideal; absent where none has
-    /// any.
+    /// any, and where blocks were sampled.
     pub needed_p50: Option<CacheSize>,
     /// Its largest.
     pub needed_max: Option<CacheSize>,

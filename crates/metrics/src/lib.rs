@@ -32,8 +32,8 @@ mod verdict;
 mod workload_report;
 
 pub use cache_report::{
-    CACHE_REPORT_SCHEMA_VERSION, CacheReport, CacheSize, CurvePoint, FiniteCache, NeededCapacity,
-    TierFound, TurnReuse,
+    CACHE_REPORT_SCHEMA_VERSION, CacheReport, CacheSampling, CacheSize, CurvePoint, FiniteCache,
+    NeededCapacity, TierFound, TurnReuse,
 };
 pub use capacity::Capacity;
 pub use definitions::{Definition, Group, Source, definition, definitions};

@@ -2,7 +2,7 @@ use turnbench_kvcache::{CacheRequest, RequestReuse, reuse};
 use turnbench_metrics::{CacheSize, PromptFacts, ReusableTokens, RunReuse};
 
 use crate::BlocksOfRun;
-use crate::cache_analysis::needed_capacities;
+use crate::cache_analysis::{Scale, needed_capacities};
 
 /// Replays the requests of a run, as they were sent and answered, against an endless cache, and against an
 /// LRU cache of `device_capacity_tokens` where that is known.
@@ -42,7 +42,7 @@ pub fn run_reuse(
         device_capacity_tokens,
         kv_bytes_per_token,
         distinct_tokens: tokens(found.left_blocks),
-        needed: needed_capacities(&found.curve, size),
+        needed: needed_capacities(&found.curve, &Scale::whole(run.blocks.block_tokens), size),
         requests: run.of_record.iter().map(|place| place.and_then(reusable)).collect(),
     }
 }

@@ -6,6 +6,7 @@ mod miss_curve;
 mod reuse;
 mod sampled;
 mod stack_distances;
+mod thinned;
 mod tiers;
 mod timeline;
 
@@ -14,5 +15,6 @@ pub use miss_curve::MissCurve;
 pub use reuse::{RequestReuse, Reuse, reuse};
 pub use sampled::{Estimate, SampledCurve};
 pub use stack_distances::StackDistances;
+pub use thinned::{Thinned, looked_up, thinned_error};
 pub use tiers::{Inclusion, Tiers};
 pub use timeline::CacheRequest;

@@ -4,13 +4,13 @@ use super::stack_distances::StackDistances;
 use crate::key_map::mixed;
 
 /// Parts of the sample that make estimates of their own.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 /// 97.5 % quantile of Student's t with 7 degrees of freedom: two-sided 95 % for 8 parts.
 const T_QUANTILE: f64 = 2.364_624;
 /// Bits of a distance that are told apart, after the leading one: steps of less than 0.8 %.
 const MANTISSA_BITS: u32 = 7;
 /// Makes the sampling independent of the maps' own use of the same hash.
-const SAMPLING: u64 = 0x5851_F42D_4C95_7F2D;
+pub(super) const SAMPLING: u64 = 0x5851_F42D_4C95_7F2D;
 
 /// The miss curve of an LRU cache estimated from a sample of the blocks, in bounded memory.
 ///
@@ -117,10 +117,7 @@ impl SampledCurve {
             return Estimate { value, error: 0.0 };
         }
         let estimates: Vec<f64> = self.parts.iter().map(|part| within(figure(part))).collect();
-        let mean = estimates.iter().sum::<f64>() / PARTS as f64;
-        let squares: f64 = estimates.iter().map(|estimate| (estimate - mean).powi(2)).sum();
-        let deviation = (squares / (PARTS - 1) as f64).sqrt();
-        Estimate { value, error: T_QUANTILE * deviation / (PARTS as f64).sqrt() }
+        Estimate { value, error: half_width(&estimates) }
     }
 
     /// Drops the blocks with the greatest hash.
@@ -135,6 +132,14 @@ impl SampledCurve {
         }
         self.threshold = greatest.saturating_sub(1);
     }
+}
+
+/// Half of the 95 % interval of the mean of the [`PARTS`]' estimates.
+pub(super) fn half_width(estimates: &[f64]) -> f64 {
+    let mean = estimates.iter().sum::<f64>() / PARTS as f64;
+    let squares: f64 = estimates.iter().map(|estimate| (estimate - mean).powi(2)).sum();
+    let deviation = (squares / (PARTS - 1) as f64).sqrt();
+    T_QUANTILE * deviation / (PARTS as f64).sqrt()
 }
 
 /// The sample, or a part of it.

@@ -169,3 +169,70 @@ fn the_output_in_the_document_is_what_it_prints() {
     let run = analyze(&root().join("examples"), &args);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), shown), "{}", run.stderr);
 }
+
+/// The conversations of `testdata/cache` as a trace of `rows` requests, and again under other names
+/// until there are as many.
+fn multi_turn_trace(rows: usize) -> String {
+    let bytes = std::fs::read(root().join("testdata/cache/multiturn.jsonl.zst")).unwrap();
+    let text = String::from_utf8(zstd::decode_all(&bytes[..]).unwrap()).unwrap();
+    let prompts: Vec<Vec<u64>> = text
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["blocks"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect()
+        })
+        .collect();
+    let row = |at: usize| {
+        let copy = (at / prompts.len()) as u64 * 10_000_000;
+        let ids: Vec<u64> = prompts[at % prompts.len()].iter().map(|id| id + copy).collect();
+        let row = json!({"timestamp": at * 1_000, "input_length": ids.len() * 512 + 1,
+            "output_length": 1, "hash_ids": ids});
+        format!("{row}\n")
+    };
+    (0..rows).map(row).collect()
+}
+
+#[test]
+fn a_sample_lies_within_its_stated_error_of_all_blocks() {
+    let folder = folder(&[("trace.jsonl", &multi_turn_trace(3_660))]);
+    let sizes = ["--capacity", "300blocks,1000blocks,3000blocks,9000blocks"];
+    let tiers = ["--tiers", "600blocks,6000blocks"];
+    let args = [&["trace.jsonl"], &sizes[..], &tiers].concat();
+    let exact = report(folder.path(), &args);
+    assert!(exact.get("sampling").is_none());
+    let number = |value: &Value| value.as_f64().unwrap();
+    let prompt_tokens = number(&exact["prompt_tokens"]);
+    for blocks in ["20000", "50000"] {
+        let sampled = report(folder.path(), &[&args[..], &["--sampled", blocks]].concat());
+        assert_eq!(sampled["prompt_tokens"], exact["prompt_tokens"]);
+        let sampling = &sampled["sampling"];
+        let share = number(&sampling["blocks"]) / blocks.parse::<f64>().unwrap();
+        assert!((0.5..2.0).contains(&share), "{sampling}");
+        let error = number(&sampling["error_ratio"]);
+        assert!(error > 0.0 && error < 0.15, "{sampling}");
+        let check = |what: &str, exact: &Value, sampled: &Value| {
+            let off = (number(exact) - number(sampled)).abs() / prompt_tokens;
+            assert!(off <= error, "{blocks} {what}: {exact} {sampled}, ± {error}");
+        };
+        check("ideal", &exact["ideal_tokens"], &sampled["ideal_tokens"]);
+        for place in 0..4 {
+            let of = |report: &Value, figure: &str| report["caches"][place][figure].clone();
+            for figure in ["lru_tokens", "fifo_tokens", "s3_fifo_tokens"] {
+                check(figure, &of(&exact, figure), &of(&sampled, figure));
+            }
+        }
+        for place in 0..2 {
+            let of = |report: &Value| report["tiers"][place]["tokens"].clone();
+            check("tier", &of(&exact), &of(&sampled));
+        }
+    }
+    let run = analyze(folder.path(), &["trace.jsonl", "--sampled", "20000"]);
+    let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("of the blocks stand for all: ± "), "{}", run.stdout);
+    // A sample of all that there is, is no sample.
+    let all = report(folder.path(), &[&args[..], &["--sampled", "1000000"]].concat());
+    assert_eq!(all, exact);
+    let run = analyze(folder.path(), &["trace.jsonl", "--sampled", "9", "--exact"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("cannot be used with"), "{}", run.stderr);
+}

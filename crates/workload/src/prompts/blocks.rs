@@ -147,6 +147,11 @@ impl PromptBlocks {
         }
     }
 
+    /// Blocks that all requests together look up.
+    pub fn looked_up(&self) -> u64 {
+        self.requests.iter().map(|request| request.prompt_blocks as u64).sum()
+    }
+
     /// The requests with their times: those recorded, or without them one request after another, of
     /// `active` conversations in turns; where one ends, the next in the file begins.
     pub fn cache_requests(&self, active: usize) -> Vec<CacheRequest<'_>> {

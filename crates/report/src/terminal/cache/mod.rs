@@ -50,6 +50,15 @@ fn heading(report: &CacheReport, width: usize) -> String {
             .to_owned(),
     };
     text.push_str(&labelled(width, "KV cache", &bytes));
+    if let Some(sampling) = report.sampling {
+        let what = format!(
+            "{} of the blocks stand for all: ± {} of the prompt tokens, with 95 % confidence, for LRU \
+             caches of any size (--exact counts all)",
+            percentage(Some(sampling.rate)),
+            percentage(Some(sampling.error_ratio))
+        );
+        text.push_str(&labelled(width, "sampled", &what));
+    }
     text
 }
 

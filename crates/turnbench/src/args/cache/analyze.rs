@@ -39,6 +39,15 @@ pub(crate) struct AnalyzeArgs {
     #[command(flatten)]
     pub kv_bytes: KvBytesArgs,
 
+    /// Blocks that are looked up in a replay: of more a sample is replayed, and the report says how
+    /// far it may be off [default: 8000000 where there are more than 32000000]
+    #[arg(long, value_parser = number::positive, value_name = "BLOCKS", conflicts_with = "exact")]
+    pub sampled: Option<u32>,
+
+    /// Replay all blocks, however many there are
+    #[arg(long)]
+    pub exact: bool,
+
     /// What to print on standard output
     #[arg(long, value_enum, default_value_t)]
     pub format: AnalyzeFormat,

@@ -20,6 +20,11 @@ struct Analyzed {
     device_capacity_tokens: Option<u64>,
 }
 
+/// Above so many blocks that are looked up a sample of [`SAMPLE_BLOCKS`] is replayed, unless it is told
+/// otherwise. All of them take up to a minute and some 100 bytes for each distinct one.
+const EXACT_BLOCKS_MAX: u64 = 32_000_000;
+const SAMPLE_BLOCKS: u64 = 8_000_000;
+
 /// `turnbench cache analyze`: what a cache of any size could do for a workload, or could have done for a
 /// run.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> Result<ExitCode, Exit> {
@@ -121,6 +126,11 @@ fn report(args: &AnalyzeArgs, analyzed: &Analyzed) -> Result<CacheReport, Exit> 
         inclusion: match args.tier_inclusion {
             InclusionArg::Inclusive => Inclusion::Inclusive,
             InclusionArg::Exclusive => Inclusion::Exclusive,
+        },
+        sample_blocks: match args.sampled {
+            Some(blocks) => Some(u64::from(blocks)),
+            None if args.exact => None,
+            None => Some(SAMPLE_BLOCKS).filter(|_| blocks.looked_up() > EXACT_BLOCKS_MAX),
         },
     };
     Ok(analyze_cache(blocks, &analysis))
