@@ -1,6 +1,6 @@
 //! What each number of a run means, and how it is computed from raw records.
 //!
-//! Floor 1 of the workspace: imports the model only; reads no clock and does no I/O. Everything
+//! Floor 1 of the workspace: imports the model and `random`; reads no clock and does no I/O. Everything
 //! is a pure function from [`RequestRecord`](turnbench_model::RequestRecord)s to numbers;
 //! percentiles are exact, from all samples, and nothing is ever averaged over averages.
 //!
@@ -25,6 +25,7 @@ mod nanos_samples;
 mod report;
 mod row;
 mod selfcheck;
+mod speeds;
 mod summary;
 mod text;
 mod tiers_report;
@@ -56,6 +57,10 @@ pub use row::{RequestRow, RowOptions};
 pub use selfcheck::{
     ClockQuality, LoadCheck, Machine, NetworkCheck, RAISE_HARD_FILE_LIMIT,
     SELFCHECK_SCHEMA_VERSION, SPARE_FILES, Selfcheck, Speed, advice,
+};
+pub use speeds::{
+    SpeedBreakEven, SpeedFigure, SpeedObservation, SpeedOptions, SpeedReason, SpeedSample, Speeds,
+    TierSpeed, speeds,
 };
 pub use summary::{MetricDescribe, OrderedRow, Summary, SummaryOptions, order_rows, summarize};
 pub use text::grouped;

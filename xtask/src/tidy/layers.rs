@@ -31,7 +31,7 @@ const LAYERS: &[Layer] = &[
     layer("socket", 1, &["model"]),
     layer("rundir", 1, &["model"]),
     layer("load", 1, &["model", "random"]),
-    layer("metrics", 1, &["model"]),
+    layer("metrics", 1, &["model", "random"]),
     layer("kvcache", 1, &["model"]),
     layer("prompt", 1, &["model"]),
     layer("workload", 2, &["model", "random", "kvcache", "metrics", "prompt"]),

@@ -12,6 +12,7 @@ mod progress;
 mod recording;
 mod reuse;
 mod sequential;
+mod speeds;
 mod tier_model;
 mod tiers;
 mod timing;
