@@ -29,6 +29,7 @@ pub(crate) const PRINTED: &[PrintedBlock] = &[
     PrintedBlock { title: "Parameters and the reference's table", labels: REFERENCE },
     PrintedBlock { title: "Requests, conversations, throughput", labels: OUTCOME },
     PrintedBlock { title: "The table by turn", labels: TURNS },
+    PrintedBlock { title: "The cache ledger", labels: LEDGER },
     PrintedBlock { title: "The table of intervals", labels: INTERVALS },
     PrintedBlock { title: "The lines about the client", labels: CLIENT },
     PrintedBlock { title: "The end of a demo", labels: DEMO },
@@ -158,6 +159,37 @@ const TURNS: &[Printed] = &[
         &["ttft_raw_ms"],
         "the first turn's median divided by that of all later turns",
     ),
+];
+
+const LEDGER: &[Printed] = &[
+    printed("turn", &["turn"], "the first eight turns, then every power of two, and the last"),
+    printed(
+        "prompt tokens",
+        &["prompt_tokens", "rendered_prompt_tokens"],
+        "sum: as the server counted, or as made anew where it told none",
+    ),
+    printed("ideal", &["ideal_tokens"], "of the prompts as they were made anew"),
+    printed("own", &["own_history_tokens"], "of the prompts as they were made anew"),
+    printed("cached", &["cached_ratio"], "`-` where the server reported nothing"),
+    printed(
+        "device, host, storage",
+        &["cached_device_tokens", "cached_host_tokens", "cached_storage_tokens"],
+        "of the prompt tokens; only where the server's answers tell",
+    ),
+    printed("of ideal", &["efficiency"], "may be above 100 %: see `sources`"),
+    printed("ttft p50 ms, p90, p99", &["ttft_raw_ms"], "percentiles, never corrected"),
+    printed("ideal", &[], "how prompts were made anew"),
+    printed(
+        "sources",
+        &[],
+        "where two sources tell of the same tokens: answers (usage), the server's counters (the growth of its metrics over the run proper), and prompts made anew",
+    ),
+    printed(
+        "speeds",
+        &["recompute_tokens_per_sec", "reload_tokens_per_sec", "break_even_tokens"],
+        "each with its 95 % interval, or why it cannot be told",
+    ),
+    printed("cache", &[], "what it all means"),
 ];
 
 const INTERVALS: &[Printed] = &[
