@@ -40,7 +40,6 @@ pub fn run_reuse(
     RunReuse {
         prompts,
         device_capacity_tokens,
-        kv_bytes_per_token,
         distinct_tokens: tokens(found.left_blocks),
         needed: needed_capacities(&found.curve, &Scale::whole(run.blocks.block_tokens), size),
         requests: run.of_record.iter().map(|place| place.and_then(reusable)).collect(),

@@ -156,7 +156,7 @@ mod tests {
     use turnbench_model::{Figure, FigureReading, ServerFigures};
 
     use crate::ledger::testing::row;
-    use crate::ledger::{CacheLedger, LedgerSources};
+    use crate::ledger::{CacheLedger, LedgerSources, OtherAttempts};
     use crate::{Counts, DifferenceId, Finding, RequestCounts, ServerReport};
 
     fn server(prompt: f64, cached: f64) -> ServerReport {
@@ -192,6 +192,8 @@ mod tests {
             reuse: None,
             server: Some(&server(prompt, cached)),
             counts: &Counts { requests, ..Counts::default() },
+            other_attempts: &OtherAttempts::default(),
+            kv_bytes_per_token: None,
         });
         let found = ledger.differences.iter().find(|one| one.id == id).unwrap();
         assert_eq!(found.finding, finding, "{found:?}");

@@ -199,7 +199,7 @@ fn beyond_ideal(ledger: &CacheLedger) -> Option<Difference> {
 mod tests {
     use super::{DifferenceId, Finding};
     use crate::ledger::testing::row;
-    use crate::ledger::{CacheLedger, LedgerSources};
+    use crate::ledger::{CacheLedger, LedgerSources, OtherAttempts};
     use crate::{BlockSizeSource, Counts, PromptFacts, RunReuse, TokenBasis};
 
     fn lengths(basis: TokenBasis, rendered: [u32; 2]) -> (Finding, String) {
@@ -214,7 +214,6 @@ mod tests {
                 block_size_source: BlockSizeSource::Assumed,
             },
             device_capacity_tokens: None,
-            kv_bytes_per_token: None,
             distinct_tokens: 0,
             needed: Vec::new(),
             requests: Vec::new(),
@@ -224,6 +223,8 @@ mod tests {
             reuse: Some(&reuse),
             server: None,
             counts: &Counts::default(),
+            other_attempts: &OtherAttempts::default(),
+            kv_bytes_per_token: None,
         };
         let ledger = CacheLedger::of(&sources);
         let found = &ledger.differences[0];

@@ -3,6 +3,7 @@
 mod causes;
 mod counters;
 mod differences;
+mod observations;
 mod reusable;
 mod sums;
 #[cfg(test)]
@@ -17,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 pub use causes::TokenCauses;
 pub use differences::{Difference, DifferenceId, Finding};
+pub(crate) use observations::{OtherAttempts, observations};
 pub use reusable::{BlockSizeSource, PromptFacts, ReusableTokens, RunReuse};
 pub use sums::{LedgerSums, TierTokens};
 
 use crate::report::Counts;
-use crate::{NeededCapacity, RequestRow, ServerReport};
+use crate::{NeededCapacity, RequestRow, ServerReport, SpeedOptions, Speeds, speeds};
 
 /// Conversations that are told one by one: those that missed most.
 pub const LEDGER_CONVERSATIONS: usize = 1_000;
@@ -59,6 +61,9 @@ pub struct CacheLedger {
     /// the server cached is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causes: Option<TokenCauses>,
+    /// How fast the server computes prompts and gets them back; absent without a completed request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speeds: Option<Speeds>,
     /// Where two sources tell of the same thing: whether they agree.
     pub differences: Vec<Difference>,
     /// What it all means, sentence by sentence.
@@ -91,6 +96,8 @@ pub(crate) struct LedgerSources<'a> {
     pub(crate) reuse: Option<&'a RunReuse>,
     pub(crate) server: Option<&'a ServerReport>,
     pub(crate) counts: &'a Counts,
+    pub(crate) other_attempts: &'a OtherAttempts,
+    pub(crate) kv_bytes_per_token: Option<f64>,
 }
 
 impl CacheLedger {
@@ -112,7 +119,7 @@ impl CacheLedger {
         let mut ledger = Self {
             prompts: reuse.map(|reuse| reuse.prompts.clone()),
             device_capacity_tokens: reuse.and_then(|reuse| reuse.device_capacity_tokens),
-            kv_bytes_per_token: reuse.and_then(|reuse| reuse.kv_bytes_per_token),
+            kv_bytes_per_token: sources.kv_bytes_per_token,
             distinct_tokens: reuse.map(|reuse| reuse.distinct_tokens),
             needed: reuse.map(|reuse| reuse.needed.clone()).unwrap_or_default(),
             total: LedgerSums::of(&all),
@@ -122,6 +129,7 @@ impl CacheLedger {
             conversations,
             conversations_count,
             causes: TokenCauses::of(rows),
+            speeds: (!rows.is_empty()).then(|| speeds_of(sources)),
             differences: Vec::new(),
             words: Vec::new(),
         };
@@ -129,6 +137,18 @@ impl CacheLedger {
         ledger.words = words::all(&ledger, sources.server);
         ledger
     }
+}
+
+fn speeds_of(sources: &LedgerSources<'_>) -> Speeds {
+    let LedgerSources { rows, server, .. } = *sources;
+    let tiers = server.into_iter().flat_map(|server| &server.tiers);
+    let gave = tiers.filter(|tier| tier.tokens.is_some_and(|tokens| tokens > 0.0));
+    let counted_tiers: Vec<&str> = gave.map(|tier| &*tier.tier).collect();
+    let options = SpeedOptions {
+        kv_bytes_per_token: sources.kv_bytes_per_token,
+        counted_tiers: &counted_tiers,
+    };
+    speeds(&observations(rows, sources.other_attempts), &options)
 }
 
 fn grouped<K: Ord>(

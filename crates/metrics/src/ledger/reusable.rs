@@ -54,8 +54,6 @@ pub struct RunReuse {
     pub prompts: PromptFacts,
     /// Size of the LRU cache that was replayed.
     pub device_capacity_tokens: Option<u64>,
-    /// Bytes that the model keeps for a token.
-    pub kv_bytes_per_token: Option<f64>,
     /// Distinct tokens of all prompts and answers: what an endless cache fills up with.
     pub distinct_tokens: u64,
     /// The least LRU caches for shares of the ideal.

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::{CacheLedger, DifferenceId, TokenCauses};
-use crate::{NeededCapacity, ServerReport, grouped};
+use crate::{BreakEven, NeededCapacity, ServerReport, SpeedFigure, TierSpeed, grouped};
 
 /// Parts of the prompts below this one are not worth a sentence.
 const WORTH_TELLING: f64 = 0.005;
@@ -28,6 +28,12 @@ pub(super) fn all(ledger: &CacheLedger, server: Option<&ServerReport>) -> Vec<St
     }
     if let Some(causes) = &ledger.causes {
         words.extend(what_limits(ledger, causes));
+    }
+    let slow = slow_tiers(ledger);
+    words.extend(slow.iter().map(|tier| slower(ledger, tier)));
+    if !slow.is_empty() {
+        words.push(faster_tiers(&slow));
+    } else if let Some(causes) = &ledger.causes {
         words.extend(what_to_try(ledger, causes));
     }
     words
@@ -167,6 +173,31 @@ fn other(ledger: &CacheLedger, causes: &TokenCauses) -> String {
              is why)"
         ),
     }
+}
+
+/// Tiers that tokens come back from more slowly than they are computed.
+fn slow_tiers(ledger: &CacheLedger) -> Vec<&TierSpeed> {
+    let tiers = ledger.speeds.iter().flat_map(|speeds| &speeds.tiers);
+    tiers.filter(|tier| tier.break_even == Some(BreakEven::Never)).collect()
+}
+
+fn slower(ledger: &CacheLedger, tier: &TierSpeed) -> String {
+    let speed = |figure: &SpeedFigure| {
+        figure.told().map_or_else(|| "?".to_owned(), |speed| grouped(speed.value as u64))
+    };
+    let recompute = ledger.speeds.as_ref().map(|speeds| &speeds.recompute_tokens_per_sec);
+    format!(
+        "Tokens from {} came back at {} a second and are computed at {}: the cache made these requests \
+         slower.",
+        tier.tier,
+        speed(&tier.reload_tokens_per_sec),
+        recompute.map_or_else(|| "?".to_owned(), speed)
+    )
+}
+
+fn faster_tiers(slow: &[&TierSpeed]) -> String {
+    let names: Vec<&str> = slow.iter().map(|tier| &*tier.tier).collect();
+    format!("To try: do without {}, or make it faster.", names.join(" and "))
 }
 
 fn what_to_try(ledger: &CacheLedger, causes: &TokenCauses) -> Option<String> {

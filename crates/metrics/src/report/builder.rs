@@ -10,7 +10,7 @@ use super::{
     CacheTotals, Headline, REPORT_SCHEMA_VERSION, RunReport, ServerReport, TtftCorrection,
     TurnSummary,
 };
-use crate::ledger::{CacheLedger, LedgerSources};
+use crate::ledger::{CacheLedger, LedgerSources, OtherAttempts};
 use crate::row::gaps;
 use crate::verdict::Evidence;
 use crate::{
@@ -36,6 +36,7 @@ pub struct ReportBuilder<'a> {
     trust: TrustBuilder,
     server: Option<ServerReport>,
     reuse: Option<RunReuse>,
+    other_attempts: OtherAttempts,
 }
 
 impl<'a> ReportBuilder<'a> {
@@ -54,6 +55,7 @@ impl<'a> ReportBuilder<'a> {
             trust: TrustBuilder::default(),
             server: None,
             reuse: None,
+            other_attempts: OtherAttempts::default(),
         }
     }
 
@@ -69,6 +71,8 @@ impl<'a> ReportBuilder<'a> {
         self.trust.add(record);
         if record.outcome.is_completed() {
             self.gaps.extend(gaps(&record.answer.chunks_ns));
+        } else {
+            self.other_attempts.add(record);
         }
         if let Some(mut row) = RequestRow::from_record(record, tokens, self.options) {
             self.texts.share(&mut row, record.conversation);
@@ -130,6 +134,8 @@ impl<'a> ReportBuilder<'a> {
             reuse: self.reuse.as_ref(),
             server: self.server.as_ref(),
             counts: &counts,
+            other_attempts: &self.other_attempts,
+            kv_bytes_per_token: self.plan.ledger.kv_bytes_per_token,
         });
         RunReport {
             schema_version: REPORT_SCHEMA_VERSION,

@@ -1,5 +1,6 @@
 use turnbench_metrics::{
-    CacheLedger, Finding, LedgerSums, PromptFacts, RunReport, TierTokens, TokenBasis,
+    BreakEven, CacheLedger, Finding, LedgerSums, PromptFacts, RunReport, SpeedEstimate,
+    SpeedFigure, SpeedReason, Speeds, TierTokens, TokenBasis,
 };
 use turnbench_model::Compat;
 
@@ -21,18 +22,31 @@ pub fn ledger_text(report: &RunReport, width: usize) -> String {
     if ledger.words.is_empty() || (is_reference && says_nothing) {
         return String::new();
     }
-    let mut text = turns(ledger);
+    let mut text = turns(ledger, width);
     let mut line = |label: &str, what: &str| text.push_str(&labelled(width, label, what));
     line("ideal", &basis(ledger));
     for (at, told) in sources(ledger).iter().enumerate() {
         line(if at == 0 { "sources" } else { "" }, told);
     }
+    if let Some(speeds) = &ledger.speeds {
+        for (at, told) in speeds_text(speeds).iter().enumerate() {
+            line(if at == 0 { "speeds" } else { "" }, told);
+        }
+    }
     line("cache", &ledger.words.join(" "));
     text
 }
 
-/// Shares of the prompts by turn.
-fn turns(ledger: &CacheLedger) -> String {
+/// Shares of the prompts by turn; where they do not fit, without the columns that say least.
+fn turns(ledger: &CacheLedger, width: usize) -> String {
+    let fits = |text: &String| text.lines().all(|line| line.chars().count() <= width);
+    let whole = turns_without(ledger, &[]);
+    let narrower = [&["p90"][..], &["p90", "own"], &["p90", "own", "of ideal"]];
+    let narrower = narrower.into_iter().map(|dropped| turns_without(ledger, dropped));
+    std::iter::once(whole.clone()).chain(narrower).find(fits).unwrap_or(whole)
+}
+
+fn turns_without(ledger: &CacheLedger, dropped: &[&str]) -> String {
     let tiers = tier_columns(&ledger.total.cached_by_tier);
     let mut heading = vec!["turn", "prompt tokens", "ideal", "own", "cached"];
     heading.extend(tiers.iter().map(|(name, _)| *name));
@@ -44,6 +58,12 @@ fn turns(ledger: &CacheLedger) -> String {
     let mut rows: Vec<Vec<String>> =
         of_turns.map(|turn| row(turn.turn.to_string(), &turn.sums, &tiers)).collect();
     rows.push(row("all".to_owned(), &ledger.total, &tiers));
+    let kept: Vec<bool> = heading.iter().map(|name| !dropped.contains(name)).collect();
+    let keep = |cells: Vec<String>| {
+        cells.into_iter().zip(&kept).filter_map(|(cell, kept)| kept.then_some(cell)).collect()
+    };
+    let rows: Vec<Vec<String>> = rows.into_iter().map(keep).collect();
+    heading.retain(|name| !dropped.contains(name));
     table(&heading, &rows)
 }
 
@@ -108,6 +128,67 @@ fn basis(ledger: &CacheLedger) -> String {
         "an endless cache with blocks of {block_tokens} tokens; own: from the conversation's own earlier \
          turns; prompts made anew {how}"
     )
+}
+
+/// What is known of speeds, and why the others are not.
+fn speeds_text(speeds: &Speeds) -> Vec<String> {
+    let per_sec = |figure: &SpeedFigure| match figure {
+        SpeedFigure::Told(SpeedEstimate { value, low, high }) => {
+            let [value, low, high] = [value, low, high].map(|speed| grouped(speed.round() as u64));
+            Ok(format!("{value} tokens/s [{low}, {high}]"))
+        }
+        SpeedFigure::CannotBeTold(reason) => Err(reason.to_string()),
+    };
+    let mut told = vec![match per_sec(&speeds.recompute_tokens_per_sec) {
+        Ok(speed) => format!("computes {speed}"),
+        Err(why) => format!("how fast it computes cannot be told, because {why}"),
+    }];
+    for tier in &speeds.tiers {
+        told.push(match per_sec(&tier.reload_tokens_per_sec) {
+            Ok(speed) => {
+                let bytes = tier.reload_gib_per_sec.map(|it| format!(", {:.2} GiB/s", it.value));
+                let break_even = tier.break_even.as_ref().map(break_even).unwrap_or_default();
+                format!("{}: {speed}{}{break_even}", tier.tier, bytes.unwrap_or_default())
+            }
+            Err(why) => format!("{}: cannot be told, because {why}", tier.tier),
+        });
+    }
+    // One reason for everything is said once.
+    let whys: Vec<&str> =
+        told.iter().filter_map(|line| line.split_once("because ")).map(|it| it.1).collect();
+    if whys.len() == told.len() && told.len() > 1 && whys.windows(2).all(|pair| pair[0] == pair[1])
+    {
+        return vec![format!("cannot be told, because {}{}", whys[0], hint(speeds))];
+    }
+    told
+}
+
+fn hint(speeds: &Speeds) -> &'static str {
+    match speeds.recompute_tokens_per_sec.reason() {
+        Some(SpeedReason::Queueing { .. }) => {
+            " (a run with -p 1 tells, or `turnbench cache tiers`)"
+        }
+        _ => "",
+    }
+}
+
+fn break_even(break_even: &BreakEven) -> String {
+    let tokens = |count: f64| grouped(count.ceil().max(0.0) as u64);
+    match break_even {
+        BreakEven::FirstBlock { .. } => {
+            "; faster than computing from the first block on".to_owned()
+        }
+        BreakEven::Tokens(SpeedEstimate { value, low, high }) => format!(
+            "; faster than computing from {} tokens on [{}, {}]",
+            tokens(*value),
+            tokens(*low),
+            tokens(*high)
+        ),
+        BreakEven::Never => "; slower than computing".to_owned(),
+        BreakEven::CannotBeTold(reason) => {
+            format!("; from which length on it beats computing cannot be told, because {reason}")
+        }
+    }
 }
 
 /// Where sources agree, in one line, and where they don't, a line each.

@@ -39,7 +39,10 @@ fn run(folder: &Path, server: &Served, more: &[&str]) -> Ended {
     let mut command = turnbench(folder);
     command.args(["run", "-i", "config.json", "-m"]).arg(root().join("testdata/tokenizer/bpe"));
     command.args(["--served-model-name", "sim", "--url", &server.url, "--run-dir", "run"]);
-    command.args(["--send-conversation-id", "-p", "1", "-k", "5"]);
+    command.args(["--send-conversation-id", "-p", "1"]);
+    if !more.contains(&"-k") {
+        command.args(["-k", "5"]);
+    }
     let ended = ended(command.args(more));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     ended
@@ -256,6 +259,40 @@ fn prompts_rendered_here_are_those_of_the_server() {
     let total = &ledger["total"];
     assert_eq!(total["rendered_tokens"], total["prompt_tokens"]);
     assert_eq!(total["ideal_tokens"], total["cached_tokens"], "{ledger}");
+}
+
+/// A figure of the ledger, in its interval and within a tenth of the truth.
+fn check_speed(figure: &Value, truth: f64) {
+    let told = &figure["told"];
+    let value = told["value"].as_f64().unwrap_or_else(|| panic!("{figure}"));
+    assert!((value / truth - 1.0).abs() < 0.1, "{figure} of {truth}");
+    assert!(told["low"].as_f64() <= Some(value) && Some(value) <= told["high"].as_f64());
+}
+
+#[test]
+fn speeds_are_the_servers_and_a_slow_tier_is_called_one() {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(folder.path());
+    let config = std::fs::read_to_string(folder.path().join("config.json")).unwrap();
+    let more = config.replace("\"num_conversations\":5", "\"num_conversations\":24");
+    std::fs::write(folder.path().join("config.json"), more).unwrap();
+    let tokenizer = root().join("testdata/tokenizer/bpe").display().to_string();
+    let flags = ["--model", &tokenizer, "--decode-ms", "0.2", "--prefill-tokens-per-sec", "20000"];
+    let tiers = ["--kv-blocks", "100", "--tier", "host:8GiB,load=1GiB/s,store=50GiB/s"];
+    let server = Served::start_plain(folder.path(), &[&flags[..], &tiers].concat());
+    let kv_bytes = ["--kv-bytes-per-token", "131072", "-k", "12"];
+    let ended = run(folder.path(), &server, &[&TELL_TIERS[..], &kv_bytes].concat());
+    let ledger = ledger(folder.path());
+    let speeds = &ledger["speeds"];
+    check_speed(&speeds["recompute_tokens_per_sec"], 20_000.0);
+    let tiers = speeds["tiers"].as_array().unwrap();
+    let host = tiers.iter().find(|tier| tier["tier"] == "host").unwrap();
+    // 1 GiB/s of 131,072 bytes a token.
+    check_speed(&host["reload_tokens_per_sec"], 8_192.0);
+    assert_eq!(host["break_even"], "never", "{host}");
+    let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("the cache made these requests slower"), "{text}");
+    assert!(text.contains("To try: do without host, or make it faster."), "{text}");
 }
 
 fn check_error(args: &[&str], expect: &str) {
