@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
-use super::{CacheLedger, LedgerSources};
+use super::{BlockSizeSource, CacheLedger, LedgerSources, PromptFacts};
 use crate::{RequestRow, TokenBasis, grouped};
 
 /// Two sources that tell of the same tokens, and what to make of them.
@@ -172,9 +172,13 @@ fn more_than_prompt(rows: &[RequestRow]) -> Option<Difference> {
 fn beyond_ideal(ledger: &CacheLedger) -> Option<Difference> {
     let beyond = ledger.total.beyond_tokens.filter(|beyond| *beyond > 0)?;
     let ideal = ledger.total.ideal_tokens? as f64;
-    let basis = &ledger.prompts.as_ref()?.basis;
+    let PromptFacts { basis, block_tokens, block_size_source } = ledger.prompts.as_ref()?;
     let causes = ledger.causes.as_ref()?;
-    let why = if causes.waited_tokens >= causes.beyond_tokens {
+    let assumed = *block_size_source == BlockSizeSource::Assumed;
+    let why = if assumed && beyond <= u64::from(*block_tokens) * causes.requests {
+        "less than a block each: the server's blocks are smaller than was assumed (--block-size; SGLang's \
+         pages have 1 token unless --page-size says more)"
+    } else if causes.waited_tokens >= causes.beyond_tokens {
         "other requests left them while these waited for their first token"
     } else if matches!(basis, TokenBasis::Messages { .. }) {
         "prompts made without the server's chat template have other block boundaries than its own"
@@ -202,22 +206,23 @@ mod tests {
     use crate::ledger::{CacheLedger, LedgerSources, OtherAttempts};
     use crate::{BlockSizeSource, Counts, PromptFacts, RunReuse, TokenBasis};
 
+    fn reuse(basis: TokenBasis) -> RunReuse {
+        let block_size_source = BlockSizeSource::Assumed;
+        RunReuse {
+            prompts: PromptFacts { basis, block_tokens: 16, block_size_source },
+            device_capacity_tokens: None,
+            distinct_tokens: 0,
+            needed: Vec::new(),
+            requests: Vec::new(),
+        }
+    }
+
     fn lengths(basis: TokenBasis, rendered: [u32; 2]) -> (Finding, String) {
         let mut rows = [row(1, (100, 0, 0), None, None, 0), row(2, (200, 96, 96), None, None, 0)];
         for (row, tokens) in rows.iter_mut().zip(rendered) {
             row.rendered_prompt_tokens = Some(tokens);
         }
-        let reuse = RunReuse {
-            prompts: PromptFacts {
-                basis,
-                block_tokens: 16,
-                block_size_source: BlockSizeSource::Assumed,
-            },
-            device_capacity_tokens: None,
-            distinct_tokens: 0,
-            needed: Vec::new(),
-            requests: Vec::new(),
-        };
+        let reuse = reuse(basis);
         let sources = LedgerSources {
             rows: &rows,
             reuse: Some(&reuse),
@@ -230,6 +235,32 @@ mod tests {
         let found = &ledger.differences[0];
         assert_eq!(found.id, DifferenceId::PromptLength);
         (found.finding, found.explanation.clone())
+    }
+
+    #[test]
+    fn a_little_beyond_the_ideal_is_a_smaller_block() {
+        let ledger = |cached| {
+            let rows =
+                [row(1, (100, 0, 0), None, None, 0), row(2, (200, 96, cached), None, None, 0)];
+            let reuse = reuse(TokenBasis::Server);
+            CacheLedger::of(&LedgerSources {
+                rows: &rows,
+                reuse: Some(&reuse),
+                server: None,
+                counts: &Counts::default(),
+                other_attempts: &OtherAttempts::default(),
+                kv_bytes_per_token: None,
+            })
+        };
+        let why = |cached| {
+            let ledger = ledger(cached);
+            let last = ledger.differences.last().unwrap();
+            assert_eq!((last.id, last.finding), (DifferenceId::BeyondIdeal, Finding::Explained));
+            last.explanation.clone()
+        };
+        assert!(why(107).contains("blocks are smaller than was assumed"), "{}", why(107));
+        assert!(why(190).contains("before the run began"), "{}", why(190));
+        assert_eq!(ledger(96).differences.len(), 1);
     }
 
     #[test]

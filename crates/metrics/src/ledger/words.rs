@@ -230,3 +230,101 @@ fn what_to_try(ledger: &CacheLedger, causes: &TokenCauses) -> Option<String> {
             .to_owned()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ledger::testing::row;
+    use crate::ledger::{CacheLedger, LedgerSources, OtherAttempts};
+    use crate::{
+        BlockSizeSource, CacheSize, Counts, NeededCapacity, PromptFacts, RequestRow, RunReuse,
+        TokenBasis,
+    };
+
+    fn words(rows: &[RequestRow], device_capacity_tokens: Option<u64>) -> String {
+        let size = CacheSize::of_blocks(100, 16, Some(131_072.0));
+        let reuse = RunReuse {
+            prompts: PromptFacts {
+                basis: TokenBasis::Server,
+                block_tokens: 16,
+                block_size_source: BlockSizeSource::Server,
+            },
+            device_capacity_tokens,
+            distinct_tokens: 0,
+            needed: vec![NeededCapacity { share: 0.95, size }],
+            requests: Vec::new(),
+        };
+        let ledger = CacheLedger::of(&LedgerSources {
+            rows,
+            reuse: Some(&reuse),
+            server: None,
+            counts: &Counts::default(),
+            other_attempts: &OtherAttempts::default(),
+            kv_bytes_per_token: None,
+        });
+        ledger.words.join(" ")
+    }
+
+    fn check(rows: &[RequestRow], capacity: Option<u64>, expect: &[&str]) {
+        let words = words(rows, capacity);
+        for part in expect {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_did_its_part_is_told_so() {
+        let rows = [row(1, (100, 0, 0), None, None, 0), row(2, (300, 96, 96), None, None, 4)];
+        check(
+            &rows,
+            None,
+            &[
+                "took 96 of 400 prompt tokens from its cache, 24.0 %.",
+                "could have served 96 (24.0 %)",
+                "the server reached 100.0 % of it",
+                "Of the prompts, 75.0 % was sent for the first time; 1.0 % did not fill a block.",
+                "did all that a cache can do",
+            ],
+        );
+    }
+
+    #[test]
+    fn evictions_are_told_with_the_distance_that_caused_them() {
+        let rows =
+            [row(1, (100, 0, 0), Some(0), None, 0), row(2, (300, 96, 16), Some(16), Some(900), 0)];
+        check(
+            &rows,
+            Some(500),
+            &[
+                "20.0 % had been sent but was evicted, since 900 tokens (median) were used before it came \
+             back and the device holds 500",
+                "To try: a cache, or a tier behind the device, of 1,600 tokens (0.2 GiB), which would serve \
+             95.0 % of the ideal",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_would_have_fitted_is_not_blamed_on_size() {
+        let rows =
+            [row(1, (100, 0, 0), Some(0), None, 0), row(2, (300, 96, 16), Some(96), Some(90), 0)];
+        check(&rows, Some(500), &["would have fitted into the device's cache", "(routing)"]);
+        let unknown = [rows[0].clone(), RequestRow { lru_tokens: None, ..rows[1].clone() }];
+        check(&unknown, None, &["how much the cache holds is not known"]);
+    }
+
+    #[test]
+    fn what_is_not_reported_is_said_and_no_advice_follows() {
+        let unreported = RequestRow { cached_tokens: None, ..row(1, (100, 16, 0), None, None, 0) };
+        let words = words(&[unreported], Some(500));
+        assert!(words.contains("is not reported (vLLM: --enable-prompt-tokens-details"), "{words}");
+        assert!(!words.contains("To try") && !words.contains("Of the prompts"), "{words}");
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_not_reasoned_from() {
+        let rows = [row(1, (100, 64, 120), None, None, 0)];
+        let words = words(&rows, None);
+        assert!(words.contains("The server's numbers cannot be true"), "{words}");
+        assert!(!words.contains("did all that"), "{words}");
+    }
+}
