@@ -96,40 +96,6 @@ pub trait PromptTokenizer: Tokenizer {
     ) -> Result<Vec<u32>, TokenizerError>;
 }
 
-impl<T: Tokenizer + ?Sized> Tokenizer for &T {
-    fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        (**self).encode(text)
-    }
-
-    fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        (**self).decode(ids)
-    }
-
-    fn count(&self, text: &str) -> Result<u64, TokenizerError> {
-        (**self).count(text)
-    }
-
-    fn vocab_size(&self) -> u32 {
-        (**self).vocab_size()
-    }
-
-    fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
-        (**self).token_bytes(id)
-    }
-
-    fn takes_words_apart(&self, text: &str) -> bool {
-        (**self).takes_words_apart(text)
-    }
-
-    fn special_tokens(&self) -> &[String] {
-        (**self).special_tokens()
-    }
-
-    fn special_tokens_count(&self) -> u64 {
-        (**self).special_tokens_count()
-    }
-}
-
 impl<T: Tokenizer + ?Sized> Tokenizer for Arc<T> {
     fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         (**self).encode(text)
