@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::{CacheLedger, DifferenceId, TokenCauses};
-use crate::{BreakEven, NeededCapacity, ServerReport, SpeedFigure, TierSpeed, grouped};
+use crate::{NeededCapacity, ServerReport, SpeedBreakEven, SpeedFigure, TierSpeed, grouped};
 
 /// Parts of the prompts below this one are not worth a sentence.
 const WORTH_TELLING: f64 = 0.005;
@@ -178,7 +178,7 @@ fn other(ledger: &CacheLedger, causes: &TokenCauses) -> String {
 /// Tiers that tokens come back from more slowly than they are computed.
 fn slow_tiers(ledger: &CacheLedger) -> Vec<&TierSpeed> {
     let tiers = ledger.speeds.iter().flat_map(|speeds| &speeds.tiers);
-    tiers.filter(|tier| tier.break_even == Some(BreakEven::Never)).collect()
+    tiers.filter(|tier| tier.break_even == Some(SpeedBreakEven::Never)).collect()
 }
 
 fn slower(ledger: &CacheLedger, tier: &TierSpeed) -> String {

@@ -1,5 +1,5 @@
 use turnbench_metrics::{
-    BreakEven, CacheLedger, Finding, LedgerSums, PromptFacts, RunReport, SpeedEstimate,
+    CacheLedger, Estimate, Finding, LedgerSums, PromptFacts, RunReport, SpeedBreakEven,
     SpeedFigure, SpeedReason, Speeds, TierTokens, TokenBasis,
 };
 use turnbench_model::Compat;
@@ -133,7 +133,7 @@ fn basis(ledger: &CacheLedger) -> String {
 /// What is known of speeds, and why the others are not.
 fn speeds_text(speeds: &Speeds) -> Vec<String> {
     let per_sec = |figure: &SpeedFigure| match figure {
-        SpeedFigure::Told(SpeedEstimate { value, low, high }) => {
+        SpeedFigure::Told(Estimate { value, low, high }) => {
             let [value, low, high] = [value, low, high].map(|speed| grouped(speed.round() as u64));
             Ok(format!("{value} tokens/s [{low}, {high}]"))
         }
@@ -172,20 +172,20 @@ fn hint(speeds: &Speeds) -> &'static str {
     }
 }
 
-fn break_even(break_even: &BreakEven) -> String {
+fn break_even(break_even: &SpeedBreakEven) -> String {
     let tokens = |count: f64| grouped(count.ceil().max(0.0) as u64);
     match break_even {
-        BreakEven::FirstBlock { .. } => {
+        SpeedBreakEven::FirstBlock { .. } => {
             "; faster than computing from the first block on".to_owned()
         }
-        BreakEven::Tokens(SpeedEstimate { value, low, high }) => format!(
+        SpeedBreakEven::Tokens(Estimate { value, low, high }) => format!(
             "; faster than computing from {} tokens on [{}, {}]",
             tokens(*value),
             tokens(*low),
             tokens(*high)
         ),
-        BreakEven::Never => "; slower than computing".to_owned(),
-        BreakEven::CannotBeTold(reason) => {
+        SpeedBreakEven::Never => "; slower than computing".to_owned(),
+        SpeedBreakEven::CannotBeTold(reason) => {
             format!("; from which length on it beats computing cannot be told, because {reason}")
         }
     }
