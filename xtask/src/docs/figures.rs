@@ -41,7 +41,7 @@ fn name(word: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::markdown;
+    use super::{FIGURES, markdown};
 
     #[test]
     fn every_figure_has_a_row() {
@@ -49,6 +49,7 @@ mod tests {
         let row =
             "| `prefix_cache_hits` | counter | tokens | sum | those of them that were there |";
         assert!(text.lines().any(|line| line == row), "{text}");
-        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), 40);
+        let rows = text.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.count(), FIGURES.len());
     }
 }
