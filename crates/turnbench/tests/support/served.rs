@@ -1,6 +1,7 @@
 //! `turnbench serve` on a free port.
 
 use std::io::{BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -100,4 +101,14 @@ fn listening_on(stderr: &mut impl BufRead) -> String {
 pub fn truth(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("a truth file");
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Measures by the clock, which whatever else runs on the machine disturbs: one of three tries must hold.
+pub fn in_three_tries<T>(measure: impl Fn() -> T) -> T {
+    for _ in 0..2 {
+        if let Ok(measured) = catch_unwind(AssertUnwindSafe(&measure)) {
+            return measured;
+        }
+    }
+    measure()
 }
